@@ -1,0 +1,47 @@
+//! The flow table's hash functions: four H3 (XOR of masked key bits) hashes of the 108-bit key.
+//!
+//! Each index bit is the parity of the key under its mask. RTL takes the masks, software the function.
+
+use crate::table::{FLOW_WAYS, FLOW_WAY_ENTRIES, Key};
+
+/// Seed of the masks.
+pub const SEED: u64 = 0x706f_7374_6572_6e31;
+/// Index bits of one way.
+pub const INDEX_BITS: usize = FLOW_WAY_ENTRIES.ilog2() as usize;
+
+/// `MASKS[way][bit]`: key bits (as packed by [`Key`]) whose parity is that index bit.
+pub const MASKS: [[u128; INDEX_BITS]; FLOW_WAYS] = {
+    let mut masks = [[0; INDEX_BITS]; FLOW_WAYS];
+    let mut state = SEED;
+    let mut way = 0;
+    while way < FLOW_WAYS {
+        let mut bit = 0;
+        while bit < INDEX_BITS {
+            let (low, next) = split_mix(state);
+            let (high, next) = split_mix(next);
+            state = next;
+            masks[way][bit] = ((high as u128) << 64 | low as u128) & ((1 << Key::BITS) - 1);
+            bit += 1;
+        }
+        way += 1;
+    }
+    masks
+};
+
+/// Index of the key in one way.
+pub fn flow_index(way: usize, key: &Key) -> usize {
+    let words = key.pack();
+    let bits = (0..Key::WORDS).fold(0u128, |bits, i| bits | u128::from(words[i]) << (32 * i));
+    (0..INDEX_BITS).fold(0, |index, bit| {
+        index | ((bits & MASKS[way][bit]).count_ones() as usize & 1) << bit
+    })
+}
+
+/// SplitMix64 step (Steele, Lea, Flood 2014): output and next state.
+const fn split_mix(state: u64) -> (u64, u64) {
+    let next = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = next;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31), next)
+}

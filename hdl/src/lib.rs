@@ -1,0 +1,1 @@
+//! The Postern card in rust-hdl, in the order a packet meets its modules.

@@ -1,0 +1,6 @@
+//! The commands, one file each, in the order `--help` prints them.
+
+/// Parses the arguments and runs one command.
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! See the caption in `lib.rs`.

@@ -1,0 +1,1 @@
+//! The card without a card.

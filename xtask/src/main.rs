@@ -1,0 +1,3 @@
+//! Orchestration only.
+
+fn main() {}
