@@ -1,1 +1,38 @@
-//! See the caption in `lib.rs`.
+//! ASA configuration text to a tree and back.
+//!
+//! Comes in: text as a person pasted it, with prompts, comments and broken lines. Goes out: the [`Config`] tree, in
+//! which no name is resolved yet, and diagnostics; printing gives the text back as `show running-config`
+//! would. What the commands *mean* is the business of `policy`. Nothing here does IO.
+
+/// The tree.
+pub mod ast;
+/// Findings.
+pub mod diagnostic;
+/// Text, spans, lines.
+pub mod source;
+
+pub use ast::{Config, Kept, Lost, Overwritten};
+pub use diagnostic::{Diagnostic, Related, Severity};
+pub use source::{Flag, Name, Source, Span, Spanned};
+
+/// A text and all that was understood of it.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// The text; spans point into it.
+    pub source: Source,
+    /// The tree of all commands that were accepted.
+    pub config: Config,
+    /// What later lines replaced in objects, in order.
+    pub overwritten: Vec<Overwritten>,
+    /// Findings in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Whether the text may not be used.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
