@@ -1,20 +1,20 @@
 //! The Postern host. Modules stand in the order data meets them; `pure` ones do no IO and take time as an argument.
 
-/// io: the commands, one file each.
-pub mod cli;
 /// pure: ASA configuration text to a syntax tree and back, with diagnostics.
 pub mod config;
-/// pure: connections and translations: create, allocate ports, age, tear down.
-pub mod flow;
-/// io: the card driver: bring-up, tables, counters, punt and inject.
-pub mod nic;
 /// pure: what a configuration means: model, evaluator (packet-tracer), compiler to card tables.
 pub mod policy;
-/// pure: a punted packet to a list of effects.
-pub mod punt;
-/// io: the one loop where card, clock and pure machines meet.
-pub mod runtime;
-/// io: reaching a PCI function through VFIO-shaped calls.
-pub mod vfio;
 /// pure: frames on the host path, parsed with `etherparse`, edited in place.
 pub mod wire;
+/// pure: connections and translations: create, allocate ports, age, tear down.
+pub mod flow;
+/// pure: a punted packet to a list of effects.
+pub mod punt;
+/// io: reaching a PCI function through VFIO-shaped calls.
+pub mod vfio;
+/// io: the card driver: bring-up, tables, counters, punt and inject.
+pub mod nic;
+/// io: the one loop where card, clock and pure machines meet.
+pub mod runtime;
+/// io: the commands, one file each.
+pub mod cli;
