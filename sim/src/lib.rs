@@ -1,1 +1,22 @@
-//! The card without a card.
+//! The card without a card: a behavioural model, the Verilated RTL, and the vfio-user device in front.
+//!
+//! In goes what a driver writes to BAR0 and what the wires bring; out comes what leaves the ports.
+//! Nothing here is linked into `postern`: the host meets these cards over a socket, exactly as it
+//! meets silicon over VFIO. Modules in the order a packet meets them:
+//!
+//! ```text
+//!  driver ──socket──► server ──► Card ◄── wire ◄── captures
+//!                               ├── model      packed entries, executed in plain Rust
+//!                               └── verilated  the RTL, clocked
+//! ```
+
+/// The seam: what every simulated card offers.
+pub mod card;
+/// What a driver does through BAR0, in process and without a socket.
+pub mod access;
+/// The behavioural card, the oracle of the RTL.
+pub mod model;
+
+pub use access::Access;
+pub use card::{Body, Card, Record};
+pub use model::Model;
