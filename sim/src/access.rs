@@ -20,7 +20,8 @@ pub trait Access {
     /// Writes an entry.
     fn write_entry(&mut self, table: Table, index: usize, words: &[u32]) -> bool;
     /// Writes two entries, neither of which a packet sees without the other.
-    fn write_pair(&mut self, table: Table, first: (usize, &[u32]), second: (usize, &[u32])) -> bool;
+    fn write_pair(&mut self, table: Table, first: (usize, &[u32]), second: (usize, &[u32]))
+    -> bool;
     /// Reads an entry; `None` if refused.
     fn read_entry(&mut self, table: Table, index: usize) -> Option<[u32; ENTRY_WORDS]>;
     /// Reads a 64-bit counter.
@@ -50,7 +51,12 @@ impl<C: Card + ?Sized> Access for C {
         self.command(table as u32, Operation::Write as u32, index, 0)
     }
 
-    fn write_pair(&mut self, table: Table, first: (usize, &[u32]), second: (usize, &[u32])) -> bool {
+    fn write_pair(
+        &mut self,
+        table: Table,
+        first: (usize, &[u32]),
+        second: (usize, &[u32]),
+    ) -> bool {
         write_data(self, 0, first.1);
         write_data(self, ENTRY_WORDS, second.1);
         self.command(table as u32, Operation::WritePair as u32, first.0, second.0)
@@ -95,7 +101,11 @@ impl<C: Card + ?Sized> Access for C {
             word[..chunk.len()].copy_from_slice(chunk);
             self.bar_write(csr::INJECT_WINDOW + 4 * i as u32, u32::from_le_bytes(word));
         }
-        let descriptor = InjectDescriptor { length: frame.len() as u16, port, lookup };
+        let descriptor = InjectDescriptor {
+            length: frame.len() as u16,
+            port,
+            lookup,
+        };
         self.bar_write(csr::INJECT_SUBMIT, descriptor.pack()[0]);
         self.bar_read(csr::INJECT_STATUS) & csr::INJECT_REFUSED == 0
     }

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use layout::csr;
 use layout::desc::{
-    HOST_PORT, InjectDescriptor, Metadata, NO_ACE, NO_DESTINATION, NO_FLOW, NO_INTERFACE, Reason, Verdict,
+    HOST_PORT, InjectDescriptor, Metadata, NO_ACE, NO_DESTINATION, NO_FLOW, NO_INTERFACE, Reason,
+    Verdict,
 };
 use layout::simulator::STAGES;
 use layout::table::{FlowEntry, HOST_FRAME_BYTES, PORTS};
@@ -70,7 +71,10 @@ impl Model {
     /// # Panics
     /// If the width is not a whole number of bytes.
     pub fn new(data_width: usize) -> Self {
-        assert!(data_width >= 8 && data_width.is_multiple_of(8), "a beat is a whole number of bytes");
+        assert!(
+            data_width >= 8 && data_width.is_multiple_of(8),
+            "a beat is a whole number of bytes"
+        );
         let beat_bytes = data_width / 8;
         Self {
             beat_bytes,
@@ -126,17 +130,32 @@ impl Model {
             ..self.unknown()
         };
         let forward = Some(rewrite::Forward::untouched(egress));
-        self.finish(Judgement { metadata, stages: 0b1110_0001, forward }, HOST_PORT, frame);
+        self.finish(
+            Judgement {
+                metadata,
+                stages: 0b1110_0001,
+                forward,
+            },
+            HOST_PORT,
+            frame,
+        );
     }
 
     /// Counts, sends or punts, and records the verdict.
     fn finish(&mut self, judgement: Judgement, port: u8, mut frame: Vec<u8>) {
-        let Judgement { metadata, stages, forward } = judgement;
+        let Judgement {
+            metadata,
+            stages,
+            forward,
+        } = judgement;
         self.count(u32::from(metadata.reason), 1);
         if let Some(forward) = forward {
             forward.apply(&mut frame);
             self.count(csr::TX_FRAMES_0 + u32::from(forward.port), 1);
-            self.count(csr::TX_BYTES_0 + u32::from(forward.port), frame.len() as u64);
+            self.count(
+                csr::TX_BYTES_0 + u32::from(forward.port),
+                frame.len() as u64,
+            );
             self.record(forward.port, Body::Frame(frame));
         } else if metadata.verdict == Verdict::Punt as u8 {
             let length = frame.len() as u64;
@@ -198,7 +217,12 @@ impl Model {
     }
 
     fn record(&mut self, port: u8, body: Body) {
-        self.records.push_back(Record { port, cycle_first: self.cycle, cycle_last: self.cycle, body });
+        self.records.push_back(Record {
+            port,
+            cycle_first: self.cycle,
+            cycle_last: self.cycle,
+            body,
+        });
     }
 }
 
@@ -216,7 +240,11 @@ impl Card for Model {
     }
 
     fn feed(&mut self, port: usize, frame: &[u8]) {
-        assert!(!frame.is_empty() && frame.len() <= usize::from(u16::MAX), "frame length {}", frame.len());
+        assert!(
+            !frame.is_empty() && frame.len() <= usize::from(u16::MAX),
+            "frame length {}",
+            frame.len()
+        );
         self.ingress[port].push_back(frame.to_vec());
     }
 
@@ -245,7 +273,10 @@ impl Card for Model {
     }
 
     fn start_wave(&mut self, _path: &Path) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "the model card has no wires to trace"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the model card has no wires to trace",
+        ))
     }
 
     fn stop_wave(&mut self) {}
@@ -257,7 +288,10 @@ impl Card for Model {
 
 /// Bytes of a window, by the register table.
 fn window_bytes(offset: u32) -> usize {
-    csr::REGISTERS.iter().find(|r| r.offset == offset).map_or(0, |r| r.count as usize * 4)
+    csr::REGISTERS
+        .iter()
+        .find(|r| r.offset == offset)
+        .map_or(0, |r| r.count as usize * 4)
 }
 
 const _: () = assert!(STAGES.len() == 8 && FlowEntry::WORDS <= 8);

@@ -32,11 +32,24 @@ impl Model {
             csr::EPOCH => u32::from(self.epoch),
             csr::POLICY => self.policy,
             csr::SCRATCH => self.scratch,
-            csr::TABLE_STATUS => if self.table_refused { csr::TABLE_REFUSED } else { 0 },
+            csr::TABLE_STATUS => {
+                if self.table_refused {
+                    csr::TABLE_REFUSED
+                } else {
+                    0
+                }
+            }
             csr::TABLE_INDEX => self.table_index[0],
             csr::TABLE_INDEX2 => self.table_index[1],
             csr::PUNT_STATUS => self.punt.len() as u32,
-            csr::INJECT_STATUS => csr::INJECT_READY | if self.inject_refused { csr::INJECT_REFUSED } else { 0 },
+            csr::INJECT_STATUS => {
+                csr::INJECT_READY
+                    | if self.inject_refused {
+                        csr::INJECT_REFUSED
+                    } else {
+                        0
+                    }
+            }
             _ => self.read_window(offset),
         }
     }

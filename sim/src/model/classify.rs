@@ -19,7 +19,11 @@ impl Model {
     /// Judges a frame that came in (or pretends to have come in) on a port.
     pub(super) fn classify(&mut self, port: u8, frame: &[u8], reinjected: bool) -> Judgement {
         let mut judgement = Judgement {
-            metadata: Metadata { port, reinjected, ..self.unknown() },
+            metadata: Metadata {
+                port,
+                reinjected,
+                ..self.unknown()
+            },
             stages: ALWAYS,
             forward: None,
         };
@@ -71,7 +75,13 @@ impl Model {
     }
 
     /// Steps 17 to 22: flow, destination and ACL.
-    fn look_up(&mut self, frame: &[u8], link: &Link, packet: &Packet, judgement: &mut Judgement) -> Reason {
+    fn look_up(
+        &mut self,
+        frame: &[u8],
+        link: &Link,
+        packet: &Packet,
+        judgement: &mut Judgement,
+    ) -> Reason {
         judgement.stages |= FLOW;
         if let Some(slot) = self.tables.find_flow(&packet.key) {
             judgement.metadata.flow = slot as u16;
@@ -85,20 +95,36 @@ impl Model {
     }
 
     /// Step 17, hit.
-    fn follow_flow(&self, slot: usize, link: &Link, packet: &Packet, judgement: &mut Judgement) -> Reason {
+    fn follow_flow(
+        &self,
+        slot: usize,
+        link: &Link,
+        packet: &Packet,
+        judgement: &mut Judgement,
+    ) -> Reason {
         let action = self.tables.flow_action(slot);
         if action.punt {
             return Reason::FlowPunt;
         }
         let adjacency = self.tables.adjacencies[usize::from(action.adjacency)];
-        let egress = self.tables.interfaces.get(usize::from(adjacency.interface)).filter(|i| i.valid);
+        let egress = self
+            .tables
+            .interfaces
+            .get(usize::from(adjacency.interface))
+            .filter(|i| i.valid);
         let Some(egress) = egress.filter(|_| adjacency.valid) else {
             return Reason::NoAdjacency;
         };
         if egress.tagged != link.vid.is_some() {
             return Reason::FlowPunt;
         }
-        judgement.forward = Some(Forward::flow(link, packet.key.proto, &action, &adjacency, egress));
+        judgement.forward = Some(Forward::flow(
+            link,
+            packet.key.proto,
+            &action,
+            &adjacency,
+            egress,
+        ));
         Reason::FlowHit
     }
 
@@ -106,12 +132,17 @@ impl Model {
     fn judge_first(&mut self, packet: &Packet, judgement: &mut Judgement) -> Reason {
         judgement.stages |= DESTINATION;
         let mut key = packet.key;
-        if let Some((index, destination)) = self.tables.find_destination(self.destination_bank(), &key) {
+        if let Some((index, destination)) =
+            self.tables.find_destination(self.destination_bank(), &key)
+        {
             judgement.metadata.destination = index as u16;
             if destination.local {
                 return Reason::Local;
             }
-            key = Key { dst: key.dst & destination.address_keep | destination.address, ..key };
+            key = Key {
+                dst: key.dst & destination.address_keep | destination.address,
+                ..key
+            };
             if parse::has_ports(key.proto) {
                 key.dport = key.dport & destination.l4_port_keep | destination.l4_port;
             }

@@ -48,16 +48,28 @@ impl Link {
         if frame.len() < 14 {
             return Err(false);
         }
-        let destination = frame[..6].iter().fold(0, |mac, byte| mac << 8 | u64::from(*byte));
+        let destination = frame[..6]
+            .iter()
+            .fold(0, |mac, byte| mac << 8 | u64::from(*byte));
         let ethertype = be16(frame, 12);
         if ethertype != ETHERTYPE_VLAN {
-            return Ok(Self { vid: None, ethertype, destination, header_bytes: 14 });
+            return Ok(Self {
+                vid: None,
+                ethertype,
+                destination,
+                header_bytes: 14,
+            });
         }
         if frame.len() < 18 {
             return Err(true);
         }
         let vid = Some(be16(frame, 14) & 0x0fff);
-        Ok(Self { vid, ethertype: be16(frame, 16), destination, header_bytes: 18 })
+        Ok(Self {
+            vid,
+            ethertype: be16(frame, 16),
+            destination,
+            header_bytes: 18,
+        })
     }
 
     /// Whether the destination is a group (multicast or broadcast) address.
@@ -84,7 +96,8 @@ impl Packet {
         }
         let header_words = payload[0] & 0x0f;
         let total_length = usize::from(be16(payload, 2));
-        if payload[0] >> 4 != 4 || header_words < 5 || total_length < usize::from(header_words) * 4 {
+        if payload[0] >> 4 != 4 || header_words < 5 || total_length < usize::from(header_words) * 4
+        {
             return Err(Reason::BadIpHeader);
         }
         if header_words == 5 && ones_complement_sum(&payload[..20]) != 0xffff {
@@ -125,7 +138,17 @@ impl Packet {
             ICMP => (be16(l4, 4), be16(l4, 0), 0),
             _ => (0, 0, 0),
         };
-        Ok(Self { key: Key { dport, sport, dst, src, proto, interface: 0 }, tcp_flags })
+        Ok(Self {
+            key: Key {
+                dport,
+                sport,
+                dst,
+                src,
+                proto,
+                interface: 0,
+            },
+            tcp_flags,
+        })
     }
 }
 
@@ -146,7 +169,12 @@ fn be32(bytes: &[u8], at: usize) -> u32 {
 
 /// One's complement sum of an even number of bytes (RFC 1071).
 fn ones_complement_sum(bytes: &[u8]) -> u16 {
-    fold(bytes.chunks_exact(2).map(|pair| u32::from(be16(pair, 0))).sum())
+    fold(
+        bytes
+            .chunks_exact(2)
+            .map(|pair| u32::from(be16(pair, 0)))
+            .sum(),
+    )
 }
 
 /// Adds the carries back until none is left.

@@ -16,7 +16,11 @@ pub struct PuntBuffer {
 impl PuntBuffer {
     /// An empty buffer that stores whole beats of this size.
     pub fn new(beat_bytes: usize) -> Self {
-        Self { beat_bytes, frames: VecDeque::new(), occupied: 0 }
+        Self {
+            beat_bytes,
+            frames: VecDeque::new(),
+            occupied: 0,
+        }
     }
 
     /// Keeps a frame and fills in its length, or nothing of it when it does not fit.
@@ -27,7 +31,13 @@ impl PuntBuffer {
             && self.occupied + space <= PUNT_BUFFER_BYTES;
         if fits {
             self.occupied += space;
-            self.frames.push_back((Metadata { length: frame.len() as u16, ..metadata }, frame));
+            self.frames.push_back((
+                Metadata {
+                    length: frame.len() as u16,
+                    ..metadata
+                },
+                frame,
+            ));
         }
         fits
     }
@@ -46,7 +56,9 @@ impl PuntBuffer {
 
     /// A word of the window on the oldest frame; zero beyond its end.
     pub fn window(&self, word: usize) -> u32 {
-        let Some((metadata, frame)) = self.frames.front() else { return 0 };
+        let Some((metadata, frame)) = self.frames.front() else {
+            return 0;
+        };
         let header_words = PUNT_HEADER_BYTES / 4;
         if word < header_words {
             return metadata.pack().get(word).copied().unwrap_or(0);

@@ -34,11 +34,20 @@ struct Translation {
 impl Forward {
     /// As it is.
     pub fn untouched(port: u8) -> Self {
-        Self { port, rewrite: None }
+        Self {
+            port,
+            rewrite: None,
+        }
     }
 
     /// As a flow says.
-    pub fn flow(link: &Link, proto: u8, action: &FlowAction, adjacency: &Adjacency, egress: &Interface) -> Self {
+    pub fn flow(
+        link: &Link,
+        proto: u8,
+        action: &FlowAction,
+        adjacency: &Adjacency,
+        egress: &Interface,
+    ) -> Self {
         let translates = action.translate_source || action.translate_destination;
         let translation = translates.then_some(Translation {
             proto,
@@ -53,7 +62,10 @@ impl Forward {
             vid: link.vid.map(|_| egress.vid),
             translation,
         };
-        Self { port: egress.port, rewrite: Some(rewrite) }
+        Self {
+            port: egress.port,
+            rewrite: Some(rewrite),
+        }
     }
 
     /// Changes the frame.

@@ -2,9 +2,10 @@
 
 use layout::hash::flow_index;
 use layout::table::{
-    ACL_BANKS, ACL_LANES, ACL_PAGES, ACL_SLOTS, ADJACENCIES, AclEntry, AclHits, AclValid, Adjacency,
-    DESTINATION_BANKS, DESTINATIONS, Destination, FLOW_SLOTS, FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS,
-    FlowAction, FlowEntry, FlowStats, INTERFACES, Interface, Key, Table,
+    ACL_BANKS, ACL_LANES, ACL_PAGES, ACL_SLOTS, ADJACENCIES, AclEntry, AclHits, AclValid,
+    Adjacency, DESTINATION_BANKS, DESTINATIONS, Destination, FLOW_SLOTS, FLOW_STASH,
+    FLOW_WAY_ENTRIES, FLOW_WAYS, FlowAction, FlowEntry, FlowStats, INTERFACES, Interface, Key,
+    Table,
 };
 
 /// Every table of the card.
@@ -67,7 +68,10 @@ impl Tables {
             Table::Interface => put(&self.interfaces[index].pack()),
             Table::Flow => put(&self.flows[index].pack()),
             Table::FlowStats => put(&self.stats[index].pack()),
-            Table::AclHits => put(&AclHits { hits: self.hits[index] }.pack()),
+            Table::AclHits => put(&AclHits {
+                hits: self.hits[index],
+            }
+            .pack()),
             Table::Adjacency => put(&self.adjacencies[index].pack()),
             Table::Destination | Table::Acl | Table::AclValid => {}
         }
@@ -104,7 +108,10 @@ impl Tables {
         let bits = key_bits(key);
         let hashed = self.flow_hash.slots(bits);
         let stash = FLOW_SLOTS - FLOW_STASH..FLOW_SLOTS;
-        hashed.into_iter().chain(stash).find(|slot| self.flow_keys[*slot] == Some(bits))
+        hashed
+            .into_iter()
+            .chain(stash)
+            .find(|slot| self.flow_keys[*slot] == Some(bits))
     }
 
     /// What happens to packets of a flow.
@@ -126,7 +133,8 @@ impl Tables {
 
     /// Step 20: the lowest matching slot of a bank, and whether it permits.
     pub fn find_ace(&mut self, bank: usize, key: &Key) -> Option<(usize, bool)> {
-        let lists = self.rules[bank].get_or_insert_with(|| build_rules(&self.acl, &self.acl_valid[bank]));
+        let lists =
+            self.rules[bank].get_or_insert_with(|| build_rules(&self.acl, &self.acl_valid[bank]));
         lists[usize::from(key.interface)]
             .iter()
             .find(|rule| {
@@ -143,11 +151,15 @@ impl Tables {
 /// For each interface the valid slots that can match there, in slot order.
 fn build_rules(acl: &[AclEntry], valid: &[u64; ACL_PAGES]) -> Vec<Vec<Rule>> {
     let live = |slot: usize| valid[slot / ACL_LANES] >> (slot % ACL_LANES) & 1 == 1;
-    let on = |interface: usize, e: &AclEntry| (interface as u8 ^ e.interface) & e.interface_mask == 0;
+    let on =
+        |interface: usize, e: &AclEntry| (interface as u8 ^ e.interface) & e.interface_mask == 0;
     (0..INTERFACES)
         .map(|interface| {
             let slots = acl.iter().enumerate();
-            slots.filter(|(slot, e)| live(*slot) && on(interface, e)).map(|(slot, e)| Rule::new(slot, e)).collect()
+            slots
+                .filter(|(slot, e)| live(*slot) && on(interface, e))
+                .map(|(slot, e)| Rule::new(slot, e))
+                .collect()
         })
         .collect()
 }
@@ -191,15 +203,25 @@ impl FlowHash {
             let bits = (value as u128) << (8 * byte) & ((1 << Key::BITS) - 1);
             let words: [u32; 4] = std::array::from_fn(|i| (bits >> (32 * i)) as u32);
             let key = Key::unpack(&words);
-            (0..FLOW_WAYS).fold(0, |all, way| all | (flow_index(way, &key) as u64) << (16 * way))
+            (0..FLOW_WAYS).fold(0, |all, way| {
+                all | (flow_index(way, &key) as u64) << (16 * way)
+            })
         };
         let bytes = Key::BITS.div_ceil(8);
-        Self { parts: (0..bytes).map(|byte| std::array::from_fn(|value| part(byte, value))).collect() }
+        Self {
+            parts: (0..bytes)
+                .map(|byte| std::array::from_fn(|value| part(byte, value)))
+                .collect(),
+        }
     }
 
     fn slots(&self, bits: u128) -> [usize; FLOW_WAYS] {
         let bytes = bits.to_le_bytes();
-        let all = self.parts.iter().zip(bytes).fold(0, |all, (part, byte)| all ^ part[usize::from(byte)]);
+        let all = self
+            .parts
+            .iter()
+            .zip(bytes)
+            .fold(0, |all, (part, byte)| all ^ part[usize::from(byte)]);
         std::array::from_fn(|way| way * FLOW_WAY_ENTRIES + (all >> (16 * way)) as usize % (1 << 16))
     }
 }
@@ -210,8 +232,19 @@ mod tests {
 
     #[test]
     fn key_as_number_is_the_packed_key() {
-        let key = Key { dport: 0x1234, sport: 0xfedc, dst: 0xa1b2_c3d4, src: 0x0f1e_2d3c, proto: 0x96, interface: 5 };
-        let packed = key.pack().iter().rev().fold(0u128, |bits, word| bits << 32 | u128::from(*word));
+        let key = Key {
+            dport: 0x1234,
+            sport: 0xfedc,
+            dst: 0xa1b2_c3d4,
+            src: 0x0f1e_2d3c,
+            proto: 0x96,
+            interface: 5,
+        };
+        let packed = key
+            .pack()
+            .iter()
+            .rev()
+            .fold(0u128, |bits, word| bits << 32 | u128::from(*word));
         assert_eq!(key_bits(&key), packed);
     }
 
