@@ -1,0 +1,105 @@
+//! What one stage of the pipeline tells the next about a packet.
+//!
+//! `Header` leaves the parser, `Judged` leaves the ACL. `Judged` repeats the fields of `Header`
+//! since a nested structure cannot be sliced in a kernel. The first field is at bit 0, as in
+//! `layout`; tests/record_order.rs compares the parts that have a layout of their own.
+
+#![allow(missing_docs, reason = "the derive macro generates methods without documentation")]
+
+use rust_hdl_core::prelude::*;
+
+/// A parsed packet.
+#[derive(Copy, Clone, Debug, Default, PartialEq, LogicStruct)]
+pub struct Header {
+    /// Lookup key, packed as `layout::table::Key`.
+    pub key: Bits<108>,
+    /// The parser has already decided the packet's fate.
+    pub decided: Bit,
+    /// `layout::desc::Reason` code when `decided`.
+    pub reason: Bits<6>,
+    /// The packet is TCP.
+    pub tcp: Bit,
+    /// The packet is UDP.
+    pub udp: Bit,
+    /// The packet is ICMP.
+    pub icmp: Bit,
+    /// TCP FIN.
+    pub fin: Bit,
+    /// TCP SYN.
+    pub syn: Bit,
+    /// TCP RST.
+    pub rst: Bit,
+    /// TCP ACK.
+    pub ack: Bit,
+    /// IPv4 header checksum as received.
+    pub ip_checksum: Bits<16>,
+    /// TCP, UDP or ICMP checksum as received.
+    pub l4_checksum: Bits<16>,
+    /// The frame carries an 802.1Q tag.
+    pub tagged: Bit,
+    /// Ingress port.
+    pub port: Bits<2>,
+    /// Ingress interface.
+    pub interface: Bits<4>,
+    /// The host injected it for lookup.
+    pub reinjected: Bit,
+    /// The host injected it for a port: no lookup.
+    pub direct: Bit,
+}
+
+/// A packet after all lookups: the header and what the tables say.
+#[derive(Copy, Clone, Debug, Default, PartialEq, LogicStruct)]
+pub struct Judged {
+    /// As in [`Header`].
+    pub key: Bits<108>,
+    /// As in [`Header`].
+    pub decided: Bit,
+    /// As in [`Header`].
+    pub reason: Bits<6>,
+    /// As in [`Header`].
+    pub tcp: Bit,
+    /// As in [`Header`].
+    pub udp: Bit,
+    /// As in [`Header`].
+    pub icmp: Bit,
+    /// As in [`Header`].
+    pub fin: Bit,
+    /// As in [`Header`].
+    pub syn: Bit,
+    /// As in [`Header`].
+    pub rst: Bit,
+    /// As in [`Header`].
+    pub ack: Bit,
+    /// As in [`Header`].
+    pub ip_checksum: Bits<16>,
+    /// As in [`Header`].
+    pub l4_checksum: Bits<16>,
+    /// As in [`Header`].
+    pub tagged: Bit,
+    /// As in [`Header`].
+    pub port: Bits<2>,
+    /// As in [`Header`].
+    pub interface: Bits<4>,
+    /// As in [`Header`].
+    pub reinjected: Bit,
+    /// As in [`Header`].
+    pub direct: Bit,
+    /// The flow table holds the key.
+    pub hit: Bit,
+    /// Flow slot, or `NO_FLOW`.
+    pub flow: Bits<13>,
+    /// `layout::table::FlowAction` of the slot, zero without a hit.
+    pub action: Bits<60>,
+    /// `CONTROL.hold` when the packet left the flow lookup.
+    pub hold: Bit,
+    /// `POLICY` generation when the packet left the flow lookup.
+    pub generation: Bits<8>,
+    /// Destination entry, or `NO_DESTINATION`.
+    pub destination: Bits<9>,
+    /// The destination entry is the card's own address.
+    pub local: Bit,
+    /// ACL slot, or `NO_ACE`.
+    pub ace: Bits<12>,
+    /// The ACL slot permits.
+    pub permit: Bit,
+}
