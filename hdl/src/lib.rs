@@ -14,8 +14,12 @@
 
 #![forbid(unsafe_code)]
 
+use rust_hdl_core::prelude::*;
+
 /// What one lookup stage tells the next about a packet.
 pub mod record;
+/// One beat of a packet, and the stream contract.
+pub mod stream;
 
 /// Register with enable and reset.
 pub mod dff;
@@ -25,3 +29,40 @@ pub mod ram;
 pub mod skid;
 /// Synchronous FIFOs.
 pub mod fifo;
+
+/// The pipeline wired up.
+pub mod top;
+
+/// Name of the top module in the Verilog of [`emit_top`].
+pub const TOP: &str = "postern";
+
+/// Stream widths the card exists in.
+pub const WIDTHS: [usize; 4] = [64, 128, 256, 512];
+
+/// Verilog of the whole card with streams `width` bits wide (64, 128, 256 or 512). The same text every time.
+///
+/// # Panics
+/// On another width, and when the circuit has an open signal or a logic loop.
+pub fn emit_top(width: usize) -> String {
+    match width {
+        64 => emit(TOP, top::Postern::<64, 8>::default()),
+        128 => emit(TOP, top::Postern::<128, 16>::default()),
+        256 => emit(TOP, top::Postern::<256, 32>::default()),
+        512 => emit(TOP, top::Postern::<512, 64>::default()),
+        _ => panic!("streams are 64, 128, 256 or 512 bits wide, not {width}"),
+    }
+}
+
+/// Verilog of one circuit under the given module name.
+///
+/// # Panics
+/// When the circuit has an open signal, a logic loop, or drives an input.
+pub fn emit<U: Block>(name: &str, mut circuit: U) -> String {
+    circuit.connect_all();
+    if let Err(error) = check_all(&circuit) {
+        panic!("{name}: {error:?}");
+    }
+    let mut modules = ModuleDefines::default();
+    circuit.accept(name, &mut modules);
+    modules.defines()
+}

@@ -8,6 +8,28 @@
 
 use rust_hdl_core::prelude::*;
 
+/// Where a frame came from; accompanies every beat from the arbiter to the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Origin {
+    /// Ingress port; the port it pretends to come from, or shall leave by, when the host injected it.
+    pub port: Bits<2>,
+    /// The host injected it for lookup.
+    pub reinjected: Bit,
+    /// The host injected it for `port`, untouched.
+    pub direct: Bit,
+}
+
+/// The first bytes of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Window {
+    /// `WINDOW_BYTES` bytes, the first on the wire in the top bits, so fields are contiguous big-endian numbers.
+    pub header: Bits<512>,
+    /// Bytes of the frame in `header`.
+    pub count: Bits<7>,
+    /// Where the frame came from.
+    pub origin: Origin,
+}
+
 /// A parsed packet.
 #[derive(Copy, Clone, Debug, Default, PartialEq, LogicStruct)]
 pub struct Header {
@@ -102,4 +124,60 @@ pub struct Judged {
     pub ace: Bits<12>,
     /// The ACL slot permits.
     pub permit: Bit,
+}
+
+/// The verdict and all that carries it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Ruling {
+    /// `Verdict` code.
+    pub verdict: Bits<2>,
+    /// `Reason` code.
+    pub reason: Bits<6>,
+    /// Egress port when forwarded.
+    pub egress: Bits<1>,
+    /// `layout` `Metadata`, packed, length zero.
+    pub metadata: Bits<74>,
+    /// The flow slot to count the frame in.
+    pub flow: Bits<13>,
+    /// The frame counts in `flow`.
+    pub counts: Bit,
+    /// TCP FIN, for the flow's statistics.
+    pub fin: Bit,
+    /// TCP RST.
+    pub rst: Bit,
+    /// Bytes change as below.
+    pub rewrite: Bit,
+    /// The frame carries a tag: fields are four bytes later.
+    pub tagged: Bit,
+    /// New destination MAC address.
+    pub destination_mac: Bits<48>,
+    /// New source MAC address.
+    pub source_mac: Bits<48>,
+    /// New VLAN identifier when tagged.
+    pub vid: Bits<12>,
+    /// The source address (and port) changes.
+    pub translate_source: Bit,
+    /// The destination address (and port) changes; never with `translate_source`.
+    pub translate_destination: Bit,
+    /// New address.
+    pub address: Bits<32>,
+    /// New port or identifier.
+    pub l4_port: Bits<16>,
+    /// Protocol is TCP.
+    pub tcp: Bit,
+    /// Protocol is UDP.
+    pub udp: Bit,
+    /// Protocol is ICMP.
+    pub icmp: Bit,
+}
+
+/// Checksums of a frame after translation, folded once: bit 16 is a carry still to be added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Sums {
+    /// Complement of the IPv4 header checksum.
+    pub ip: Bits<17>,
+    /// Complement of the TCP, UDP or ICMP checksum.
+    pub l4: Bits<17>,
+    /// A UDP checksum of zero means none, and stays.
+    pub keep_l4: Bit,
 }
