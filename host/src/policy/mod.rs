@@ -1,1 +1,21 @@
-//! See the caption in `lib.rs`.
+//! What a configuration means.
+//!
+//! Comes in: the tree of `config`. Goes out: a [`Model`] in which every name is resolved, the evaluator's
+//! [`Decision`] about a first packet, the card's table [`Image`], and findings that need the whole
+//! configuration. Nothing here does IO or reads a clock.
+
+/// The evaluator's answer.
+pub mod decision;
+/// The evaluator: walks the model for one packet; judges the compiler.
+pub mod eval;
+/// The card's tables and the report of how they came about.
+pub mod image;
+/// The resolved configuration.
+pub mod model;
+/// Sets of addresses and ports.
+pub mod range;
+
+pub use decision::{AclBasis, Decision, DropReason, SourceTranslation, Verdict};
+pub use eval::decide;
+pub use image::{Capacity, FitReport, Image};
+pub use model::Model;
