@@ -1,0 +1,51 @@
+//! Prints a circuit as Verilog and runs Verilator's lint over it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rust_hdl_core::prelude::*;
+
+/// A scratch directory of this test, emptied.
+pub fn scratch(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).expect("the target directory is writable");
+    directory
+}
+
+/// Connects and checks the circuit and prints it with the module name `dut`.
+pub fn print(uut: &mut impl Block) -> String {
+    connect_inputs(uut);
+    let mut defines = ModuleDefines::default();
+    check_all(uut).expect("every signal is driven, no loops");
+    uut.accept("dut", &mut defines);
+    defines.defines()
+}
+
+/// Makes the circuit ready for simulation; the top's inputs are driven from outside.
+pub fn connect_inputs(uut: &mut impl Block) {
+    uut.connect_all();
+}
+
+/// Warnings of Verilator `-Wall`, one line each, without the harmless classes.
+///
+/// `UNUSEDSIGNAL`, `UNUSEDPARAM` and `DECLFILENAME` say nothing about what the circuit does: unused
+/// fields of a record and of constants shared by instances are common, and one file holds all.
+pub fn lint(name: &str, verilog: &str) -> Vec<String> {
+    let directory = scratch(&format!("lint-{name}"));
+    let source = directory.join("dut.v");
+    std::fs::write(&source, verilog).expect("the scratch directory is writable");
+    let run = Command::new("verilator")
+        .args(["--lint-only", "-Wall", "-Wno-UNUSEDSIGNAL", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME"])
+        .args(["--top-module", "dut"])
+        .arg(&source)
+        .output()
+        .expect("verilator is installed");
+    let place = format!("{}:", source.display());
+    String::from_utf8_lossy(&run.stderr)
+        .lines()
+        .filter(|line| line.starts_with("%Warning") || line.starts_with("%Error"))
+        .filter(|line| !line.starts_with("%Error: Exiting"))
+        .map(|line| line.replace(&place, ""))
+        .collect()
+}
