@@ -1,0 +1,62 @@
+//! What the slow path wants done. The runtime is the only one who does it, in order.
+
+use layout::desc::InjectDescriptor;
+use layout::table::{Adjacency, FlowEntry, Key};
+
+use super::event::Event;
+use crate::flow::Handle;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write both directions of a connection in one step. If the card has no room, say so with
+    /// `SlowPath::handle_refused`.
+    InstallPair {
+        /// The connection.
+        conn: Handle,
+        /// What its initiator sends.
+        forward: FlowEntry,
+        /// What comes back.
+        reverse: FlowEntry,
+    },
+    /// Write the only direction of a connection that nothing answers.
+    Install {
+        /// The connection.
+        conn: Handle,
+        /// What its initiator sends.
+        entry: FlowEntry,
+    },
+    /// Remove the entry with this key, if the card has it.
+    Remove {
+        /// Its key.
+        key: Key,
+    },
+    /// Write a next hop.
+    SetAdjacency {
+        /// Index in the card's table.
+        index: u8,
+        /// The next hop; not valid while its MAC address is unknown.
+        entry: Adjacency,
+    },
+    /// Send a frame through the card.
+    Inject {
+        /// How.
+        descriptor: InjectDescriptor,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// Write the card's `EPOCH`.
+    SetEpoch(u8),
+    /// Read what the card counted for a connection and pass it to
+    /// `SlowPath::handle_stats`.
+    ReadStats {
+        /// The connection.
+        conn: Handle,
+        /// Key of its forward entry.
+        forward: Key,
+        /// Key of its reverse entry.
+        reverse: Option<Key>,
+    },
+    /// Log an event.
+    Log(Event),
+}
