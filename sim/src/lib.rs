@@ -10,12 +10,16 @@
 //!                               └── verilated  the RTL, clocked
 //! ```
 
+/// The far end of the ports.
+pub mod wire;
 /// The seam: what every simulated card offers.
 pub mod card;
-/// What a driver does through BAR0, in process and without a socket.
-pub mod access;
 /// The behavioural card, the oracle of the RTL.
 pub mod model;
+/// What a driver does through BAR0, in process and without a socket.
+pub mod access;
+/// The vfio-user device in front of a card.
+pub mod server;
 
 pub use access::Access;
 pub use card::{Body, Card, Record};
