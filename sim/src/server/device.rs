@@ -32,7 +32,7 @@ enum Side {
     /// The client, through the simulator-only region.
     LockStep(SimulatorRegion),
     /// The captures on the ports; the simulator-only region is empty.
-    Wired(Wire),
+    Wired(Box<Wire>),
 }
 
 impl Device {
@@ -50,7 +50,7 @@ impl Device {
         Self {
             card,
             config: ConfigSpace::new(),
-            side: Side::Wired(wire),
+            side: Side::Wired(Box::new(wire)),
         }
     }
 
