@@ -14,6 +14,8 @@ pub mod punt;
 pub mod vfio;
 /// io: the card driver: bring-up, tables, counters, punt and inject.
 pub mod nic;
+/// io: lock-step with a simulated card through its simulator-only region.
+pub mod simulator;
 /// io: the one loop where card, clock and pure machines meet.
 pub mod runtime;
 /// io: the commands, one file each.

@@ -1,0 +1,195 @@
+//! Flow entries on the card, with their mirror.
+//!
+//! The card finds flows, the host places them. Entries move while packets fly: the copy is written
+//! before the original is cleared, so that every moment has at least one. Writing a slot zeroes its
+//! statistics, hence the mirror adds up what the slots of a flow have counted.
+
+use std::collections::HashMap;
+
+use layout::table::{FlowAction, FlowEntry, FlowStats, Key, Operation, Table};
+
+use super::placement::{Move, Placement};
+use super::{Error, Nic};
+
+/// What the driver remembers of the flow table.
+#[derive(Default)]
+pub(super) struct FlowMirror {
+    placement: Placement,
+    flows: HashMap<Key, Flow>,
+}
+
+struct Flow {
+    action: FlowAction,
+    totals: FlowTotals,
+    /// The slot's statistics as read last, already part of `totals`.
+    seen: FlowStats,
+}
+
+/// What a flow has counted since it was installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowTotals {
+    /// Packets.
+    pub packets: u64,
+    /// Frame bytes without FCS.
+    pub bytes: u64,
+    /// `EPOCH` at the last packet, `None` before the first.
+    pub epoch: Option<u8>,
+    /// A TCP FIN was seen.
+    pub fin: bool,
+    /// A TCP RST was seen.
+    pub rst: bool,
+}
+
+impl Nic {
+    /// Installs both directions of a connection; no packet sees one without the other. A key that is
+    /// installed already gets the new action and counts from zero.
+    pub fn install_flows(&mut self, pair: &[FlowEntry; 2]) -> Result<(), Error> {
+        let mut slots = [0; 2];
+        let mut pinned = None;
+        for (slot, entry) in slots.iter_mut().zip(pair) {
+            *slot = self.make_room(&entry.key(), pinned)?;
+            pinned = Some(*slot);
+        }
+        self.write_pair(Table::Flow, slots, pair.map(|entry| entry.pack()))?;
+        for (slot, entry) in slots.into_iter().zip(pair) {
+            self.flows.placement.place(entry.key(), slot);
+            let flow = Flow {
+                action: entry.action(),
+                totals: FlowTotals::default(),
+                seen: FlowStats::default(),
+            };
+            self.flows.flows.insert(entry.key(), flow);
+        }
+        Ok(())
+    }
+
+    /// Removes one direction and returns what it has counted, `None` if it was not installed.
+    pub fn remove_flow(&mut self, key: &Key) -> Result<Option<FlowTotals>, Error> {
+        let Some(totals) = self.flow_totals(key)? else {
+            return Ok(None);
+        };
+        if let Some(slot) = self.flows.placement.slot_of(key) {
+            self.write_entry(Table::Flow, slot, &FlowEntry::default().pack())?;
+        }
+        self.flows.placement.remove(key);
+        self.flows.flows.remove(key);
+        Ok(Some(totals))
+    }
+
+    /// What a flow has counted, `None` if it is not installed.
+    pub fn flow_totals(&mut self, key: &Key) -> Result<Option<FlowTotals>, Error> {
+        let Some(slot) = self.flows.placement.slot_of(key) else {
+            return Ok(None);
+        };
+        let stats = FlowStats::unpack(&self.read_entry(Table::FlowStats, slot)?);
+        Ok(self.flows.flows.get_mut(key).map(|flow| flow.fold(stats)))
+    }
+
+    /// The key in a flow slot, as punt metadata and verdict records name it.
+    pub fn flow_key(&self, slot: usize) -> Option<Key> {
+        self.flows.placement.key_at(slot)
+    }
+
+    /// Number of flow entries installed.
+    pub fn flow_count(&self) -> usize {
+        self.flows.placement.len()
+    }
+
+    /// Moves entries until the key has a free slot, and returns that.
+    fn make_room(&mut self, key: &Key, pinned: Option<usize>) -> Result<usize, Error> {
+        let used = self.flow_count();
+        let room = self
+            .flows
+            .placement
+            .room_for(key, pinned)
+            .ok_or(Error::FlowTableFull { used })?;
+        for step in room.moves {
+            self.move_flow(step)?;
+        }
+        Ok(room.slot)
+    }
+
+    fn move_flow(&mut self, step: Move) -> Result<(), Error> {
+        let entry = self.flows.placement.key_at(step.from).and_then(|key| {
+            self.flows
+                .flows
+                .get(&key)
+                .map(|flow| FlowEntry::new(key, flow.action))
+        });
+        let Some(entry) = entry else {
+            // A mirror that contradicts itself must not reach the card.
+            return Err(Error::TableRefused {
+                table: Table::Flow,
+                index: step.from,
+                operation: Operation::Write,
+            });
+        };
+        self.write_entry(Table::Flow, step.to, &entry.pack())?;
+        // Packets between this read and the clearing are forwarded but not counted.
+        self.flow_totals(&entry.key())?;
+        self.write_entry(Table::Flow, step.from, &FlowEntry::default().pack())?;
+        self.flows.placement.apply(step);
+        if let Some(flow) = self.flows.flows.get_mut(&entry.key()) {
+            flow.seen = FlowStats::default();
+        }
+        Ok(())
+    }
+}
+
+impl Flow {
+    /// Adds what the slot has counted since it was read last.
+    fn fold(&mut self, now: FlowStats) -> FlowTotals {
+        let packets = now.packets.wrapping_sub(self.seen.packets) & PACKETS_MASK;
+        let bytes = now.bytes.wrapping_sub(self.seen.bytes) & BYTES_MASK;
+        self.totals.packets += u64::from(packets);
+        self.totals.bytes += bytes;
+        if packets > 0 {
+            self.totals.epoch = Some(now.stamp);
+        }
+        self.totals.fin |= now.fin;
+        self.totals.rst |= now.rst;
+        self.seen = now;
+        self.totals
+    }
+}
+
+/// Packets are counted modulo 2^28.
+const PACKETS_MASK: u32 = (1 << 28) - 1;
+/// Bytes are counted modulo 2^34.
+const BYTES_MASK: u64 = (1 << 34) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_survive_wrap_around_and_a_change_of_slot() {
+        let mut flow = Flow {
+            action: FlowAction::default(),
+            totals: FlowTotals::default(),
+            seen: FlowStats::default(),
+        };
+        let near_wrap = FlowStats {
+            packets: PACKETS_MASK,
+            bytes: BYTES_MASK - 9,
+            stamp: 3,
+            ..Default::default()
+        };
+        flow.fold(near_wrap);
+        flow.fold(FlowStats {
+            packets: 1,
+            bytes: 50,
+            stamp: 4,
+            fin: true,
+            ..Default::default()
+        });
+        flow.seen = FlowStats::default();
+        let totals = flow.fold(FlowStats::default());
+        assert_eq!(totals.packets, u64::from(PACKETS_MASK) + 2);
+        assert_eq!(totals.bytes, BYTES_MASK + 51);
+        assert_eq!(
+            (totals.epoch, totals.fin, totals.rst),
+            (Some(4), true, false)
+        );
+    }
+}
