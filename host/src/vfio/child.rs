@@ -3,7 +3,6 @@
 //! The program is `postern-card`. It gets a socket in a directory that only we can enter, says
 //! `ready` on its standard output when it listens, and is killed when the [`Child`] is dropped.
 
-use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -140,7 +139,7 @@ fn find_program() -> Result<PathBuf, Error> {
         .collect::<Vec<_>>()
         .join(", ");
     folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_else(OsString::new),
+        &std::env::var_os("PATH").unwrap_or_default(),
     ));
     folders
         .into_iter()
