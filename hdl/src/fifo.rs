@@ -11,26 +11,26 @@ use rust_hdl_widgets::prelude::*;
 
 use crate::ram::{LutRam, Ram};
 
-/// LUT RAM FIFO of 2^`A` + 1 words of `D` bits; see the module's text.
+/// LUT RAM FIFO of 2^`A` + 1 words; see the module's text.
 #[derive(Clone, Debug, LogicBlock)]
-pub struct Fifo<const D: usize, const A: usize, const C: usize> {
+pub struct Fifo<T: Synth, const A: usize, const C: usize> {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// Word offered.
-    pub in_data: Signal<In, Bits<D>>,
+    pub in_data: Signal<In, T>,
     /// `in_data` holds a word.
     pub in_valid: Signal<In, Bit>,
     /// There is room.
     pub in_ready: Signal<Out, Bit>,
     /// Oldest word.
-    pub out_data: Signal<Out, Bits<D>>,
+    pub out_data: Signal<Out, T>,
     /// `out_data` holds a word.
     pub out_valid: Signal<Out, Bit>,
     /// The reader takes it.
     pub out_ready: Signal<In, Bit>,
     /// Words behind the output register, 0..=2^`A`.
     pub count: Signal<Out, Bits<C>>,
-    memory: LutRam<D, A>,
+    memory: LutRam<T, A>,
     head: DFF<Bits<A>>,
     tail: DFF<Bits<A>>,
     stored: DFF<Bits<C>>,
@@ -43,7 +43,7 @@ pub struct Fifo<const D: usize, const A: usize, const C: usize> {
     next_place: Constant<Bits<A>>,
 }
 
-impl<const D: usize, const A: usize, const C: usize> Default for Fifo<D, A, C> {
+impl<T: Synth, const A: usize, const C: usize> Default for Fifo<T, A, C> {
     fn default() -> Self {
         assert_eq!(C, A + 1, "count must hold 0..=2^A");
         Self {
@@ -70,7 +70,7 @@ impl<const D: usize, const A: usize, const C: usize> Default for Fifo<D, A, C> {
     }
 }
 
-impl<const D: usize, const A: usize, const C: usize> Logic for Fifo<D, A, C> {
+impl<T: Synth, const A: usize, const C: usize> Logic for Fifo<T, A, C> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, head, tail, stored, valid);
@@ -108,25 +108,25 @@ impl<const D: usize, const A: usize, const C: usize> Logic for Fifo<D, A, C> {
 
 /// Block RAM FIFO of 2^`A` words (and up to nine more) of `D` bits; see the module's text.
 #[derive(Clone, Debug, LogicBlock)]
-pub struct BlockFifo<const D: usize, const A: usize, const C: usize> {
+pub struct BlockFifo<T: Synth, const A: usize, const C: usize> {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// Word offered.
-    pub in_data: Signal<In, Bits<D>>,
+    pub in_data: Signal<In, T>,
     /// `in_data` holds a word.
     pub in_valid: Signal<In, Bit>,
     /// There is room.
     pub in_ready: Signal<Out, Bit>,
     /// Oldest word.
-    pub out_data: Signal<Out, Bits<D>>,
+    pub out_data: Signal<Out, T>,
     /// `out_data` holds a word.
     pub out_valid: Signal<Out, Bit>,
     /// The reader takes it.
     pub out_ready: Signal<In, Bit>,
     /// Words in block RAM, 0..=2^`A`; up to nine more are on their way out.
     pub count: Signal<Out, Bits<C>>,
-    memory: Ram<D, A>,
-    front: Fifo<D, 3, 4>,
+    memory: Ram<T, A>,
+    front: Fifo<T, 3, 4>,
     head: DFF<Bits<A>>,
     tail: DFF<Bits<A>>,
     stored: DFF<Bits<C>>,
@@ -143,7 +143,7 @@ pub struct BlockFifo<const D: usize, const A: usize, const C: usize> {
     front_limit: Constant<Bits<4>>,
 }
 
-impl<const D: usize, const A: usize, const C: usize> Default for BlockFifo<D, A, C> {
+impl<T: Synth, const A: usize, const C: usize> Default for BlockFifo<T, A, C> {
     fn default() -> Self {
         assert_eq!(C, A + 1, "count must hold 0..=2^A");
         Self {
@@ -175,7 +175,7 @@ impl<const D: usize, const A: usize, const C: usize> Default for BlockFifo<D, A,
     }
 }
 
-impl<const D: usize, const A: usize, const C: usize> Logic for BlockFifo<D, A, C> {
+impl<T: Synth, const A: usize, const C: usize> Logic for BlockFifo<T, A, C> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, head, tail, stored, reading, arriving);

@@ -12,9 +12,9 @@
 
 use rust_hdl_core::prelude::*;
 
-/// Block RAM of 2^`A` words of `D` bits; see the module's text.
+/// Block RAM of 2^`A` words; see the module's text.
 #[derive(Clone, Debug, LogicBlock)]
-pub struct Ram<const D: usize, const A: usize> {
+pub struct Ram<T: Synth, const A: usize> {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// Take `read_address`; the output register follows one clock later in any case.
@@ -22,18 +22,18 @@ pub struct Ram<const D: usize, const A: usize> {
     /// Word to read.
     pub read_address: Signal<In, Bits<A>>,
     /// The word, two clocks after its address.
-    pub read_data: Signal<Out, Bits<D>>,
+    pub read_data: Signal<Out, T>,
     /// Write `write_data` at this edge.
     pub write_enable: Signal<In, Bit>,
     /// Word to write.
     pub write_address: Signal<In, Bits<A>>,
     /// New word.
-    pub write_data: Signal<In, Bits<D>>,
-    _memory: Vec<Bits<D>>,
-    _word: Bits<D>,
+    pub write_data: Signal<In, T>,
+    _memory: Vec<T>,
+    _word: T,
 }
 
-impl<const D: usize, const A: usize> Default for Ram<D, A> {
+impl<T: Synth, const A: usize> Default for Ram<T, A> {
     fn default() -> Self {
         Self {
             clock: Signal::default(),
@@ -43,13 +43,13 @@ impl<const D: usize, const A: usize> Default for Ram<D, A> {
             write_enable: Signal::default(),
             write_address: Signal::default(),
             write_data: Signal::default(),
-            _memory: vec![Bits::default(); 1 << A],
-            _word: Bits::default(),
+            _memory: vec![T::default(); 1 << A],
+            _word: T::default(),
         }
     }
 }
 
-impl<const D: usize, const A: usize> Logic for Ram<D, A> {
+impl<T: Synth, const A: usize> Logic for Ram<T, A> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
             self.read_data.next = self._word;
@@ -83,15 +83,15 @@ impl<const D: usize, const A: usize> Logic for Ram<D, A> {
              if (read_enable) word <= memory[read_address];\n\
              if (write_enable) memory[write_address] <= write_data;\n\
              end\n",
-            msb = D - 1,
+            msb = T::BITS - 1,
             last = (1_usize << A) - 1,
         ))
     }
 }
 
-/// LUT RAM of 2^`A` words of `D` bits with an output register; see the module's text.
+/// LUT RAM of 2^`A` words with an output register; see the module's text.
 #[derive(Clone, Debug, LogicBlock)]
-pub struct LutRam<const D: usize, const A: usize> {
+pub struct LutRam<T: Synth, const A: usize> {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// Load the output register.
@@ -101,17 +101,17 @@ pub struct LutRam<const D: usize, const A: usize> {
     /// Word to read.
     pub read_address: Signal<In, Bits<A>>,
     /// Output register.
-    pub read_data: Signal<Out, Bits<D>>,
+    pub read_data: Signal<Out, T>,
     /// Write `write_data` at this edge.
     pub write_enable: Signal<In, Bit>,
     /// Word to write.
     pub write_address: Signal<In, Bits<A>>,
     /// New word.
-    pub write_data: Signal<In, Bits<D>>,
-    _memory: Vec<Bits<D>>,
+    pub write_data: Signal<In, T>,
+    _memory: Vec<T>,
 }
 
-impl<const D: usize, const A: usize> Default for LutRam<D, A> {
+impl<T: Synth, const A: usize> Default for LutRam<T, A> {
     fn default() -> Self {
         Self {
             clock: Signal::default(),
@@ -122,12 +122,12 @@ impl<const D: usize, const A: usize> Default for LutRam<D, A> {
             write_enable: Signal::default(),
             write_address: Signal::default(),
             write_data: Signal::default(),
-            _memory: vec![Bits::default(); 1 << A],
+            _memory: vec![T::default(); 1 << A],
         }
     }
 }
 
-impl<const D: usize, const A: usize> Logic for LutRam<D, A> {
+impl<T: Synth, const A: usize> Logic for LutRam<T, A> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
             if self.read_enable.val() {
@@ -159,7 +159,7 @@ impl<const D: usize, const A: usize> Logic for LutRam<D, A> {
              if (read_enable) read_data <= forward ? write_data : memory[read_address];\n\
              if (write_enable) memory[write_address] <= write_data;\n\
              end\n",
-            msb = D - 1,
+            msb = T::BITS - 1,
             last = (1_usize << A) - 1,
         ))
     }

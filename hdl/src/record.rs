@@ -124,6 +124,10 @@ pub struct Judged {
     pub ace: Bits<12>,
     /// The ACL slot permits.
     pub permit: Bit,
+    /// Live destination bank when the packet left the flow lookup.
+    pub destination_bank: Bit,
+    /// Live ACL bank when the packet left the flow lookup.
+    pub acl_bank: Bit,
 }
 
 /// The verdict and all that carries it out.

@@ -58,17 +58,17 @@ fn skid_keeps_order_at_full_rate() {
 
 #[test]
 fn lut_fifo_keeps_order_at_full_rate() {
-    stream!("fifo", Fifo<40, 3, 4>, 9);
+    stream!("fifo", Fifo<Bits<40>, 3, 4>, 9);
 }
 
 #[test]
 fn block_fifo_keeps_order_at_full_rate() {
-    stream!("block-fifo", BlockFifo<40, 6, 7>, 70);
+    stream!("block-fifo", BlockFifo<Bits<40>, 6, 7>, 70);
 }
 
 #[test]
 fn block_ram_answers_after_two_clocks() {
-    let mut run = Lockstep::new(Ram::<40, 5>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(Ram::<Bits<40>, 5>::default(), |uut, high| uut.clock.next = high.into());
     let mut random = Random(3);
     let mut memory = [0_u64; 32];
     let mut word = 0;
@@ -97,7 +97,7 @@ fn block_ram_answers_after_two_clocks() {
 
 #[test]
 fn lut_ram_answers_after_one_clock_and_forwards() {
-    let mut run = Lockstep::new(LutRam::<24, 3>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(LutRam::<Bits<24>, 3>::default(), |uut, high| uut.clock.next = high.into());
     let mut random = Random(4);
     let mut memory = [0_u64; 8];
     let mut data = 0;
@@ -148,7 +148,7 @@ fn register_obeys_enable_and_reset() {
 
 #[test]
 fn lockstep_sees_a_planted_fault() {
-    let mut run = Lockstep::new(Fifo::<8, 2, 3>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(Fifo::<Bits<8>, 2, 3>::default(), |uut, high| uut.clock.next = high.into());
     let verilog = run.verilog_mut();
     let broken = verilog.replace("head$d = head$q + next_place", "head$d = head$q");
     assert_ne!(*verilog, broken, "the fault was planted");
