@@ -1,6 +1,6 @@
 //! BAR0 as 32-bit registers: read, write, and blocks of either.
 
-use crate::vfio::{self, BAR0, Device};
+use crate::vfio::{self, Access, BAR0, Device};
 
 /// BAR0 of an open device. Accesses of a block are one region access of consecutive registers.
 pub struct Bar {
@@ -41,19 +41,41 @@ impl Bar {
         Ok(())
     }
 
-    /// Writes consecutive registers.
-    pub fn write_words(&mut self, offset: u32, words: &[u32]) -> Result<(), vfio::Error> {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        self.device.region_write(BAR0, offset.into(), &bytes)
+    /// Writes runs of consecutive registers in order, then reads one register.
+    pub fn write_then_read(
+        &mut self,
+        writes: &[(u32, &[u32])],
+        offset: u32,
+    ) -> Result<u32, vfio::Error> {
+        let writes: Vec<(u32, Vec<u8>)> = writes
+            .iter()
+            .map(|(offset, words)| {
+                (
+                    *offset,
+                    words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+                )
+            })
+            .collect();
+        let mut status = [0; 4];
+        let mut accesses: Vec<Access<'_>> = writes
+            .iter()
+            .map(|(offset, data)| Access::Write {
+                region: BAR0,
+                offset: (*offset).into(),
+                data,
+            })
+            .collect();
+        accesses.push(Access::Read {
+            region: BAR0,
+            offset: offset.into(),
+            data: &mut status,
+        });
+        self.device.batch(&mut accesses)?;
+        Ok(u32::from_le_bytes(status))
     }
 
     /// Reads bytes of a window; `bytes` is padded to whole registers by the caller.
     pub fn read_bytes(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), vfio::Error> {
         self.device.region_read(BAR0, offset.into(), bytes)
-    }
-
-    /// Writes bytes of a window, padded to whole registers by the caller.
-    pub fn write_bytes(&mut self, offset: u32, bytes: &[u8]) -> Result<(), vfio::Error> {
-        self.device.region_write(BAR0, offset.into(), bytes)
     }
 }

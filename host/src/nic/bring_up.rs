@@ -8,6 +8,7 @@ use layout::{LAYOUT_HASH, csr, table};
 use super::Error;
 use super::bar::Bar;
 use super::flows::FlowMirror;
+use super::policy::PolicyMirror;
 use crate::vfio::{BAR0, Device};
 
 /// What the card says about itself.
@@ -31,6 +32,9 @@ pub struct Ident {
 pub struct Nic {
     pub(super) bar: Bar,
     pub(super) ident: Ident,
+    /// `CONTROL` as the owner wants it, without a passing hold.
+    pub(super) control: u32,
+    pub(super) policy: PolicyMirror,
     pub(super) flows: FlowMirror,
 }
 
@@ -47,6 +51,8 @@ impl Nic {
         Ok(Self {
             bar,
             ident,
+            control: 0,
+            policy: PolicyMirror::default(),
             flows: FlowMirror::default(),
         })
     }
@@ -63,7 +69,9 @@ impl Nic {
 
     /// Sets `CONTROL`, a combination of `csr::CONTROL_…`.
     pub fn set_control(&mut self, control: u32) -> Result<(), Error> {
-        Ok(self.bar.write(csr::CONTROL, control)?)
+        self.bar.write(csr::CONTROL, control)?;
+        self.control = control;
+        Ok(())
     }
 
     /// Sets the stamp that flow hits leave in their statistics.

@@ -50,32 +50,25 @@ impl Nic {
         }))
     }
 
-    /// Sends a frame out of `port` as it is.
-    pub fn inject_direct(&mut self, port: u8, frame: &[u8]) -> Result<(), Error> {
-        self.inject(port, false, frame)
-    }
-
-    /// Runs a frame through the lookups as if `port` had received it.
-    pub fn inject_for_lookup(&mut self, port: u8, frame: &[u8]) -> Result<(), Error> {
-        self.inject(port, true, frame)
-    }
-
-    fn inject(&mut self, port: u8, lookup: bool, frame: &[u8]) -> Result<(), Error> {
+    /// Sends a frame out of `port` as it is, or with `lookup` runs it through the lookups as if `port`
+    /// had received it.
+    pub fn inject(&mut self, port: u8, lookup: bool, frame: &[u8]) -> Result<(), Error> {
         let bytes = frame.len();
         if !(FRAME_BYTES_MIN..=HOST_FRAME_BYTES).contains(&bytes) {
             return Err(Error::FrameLength { bytes });
         }
         self.await_inject_window()?;
-        let mut padded = frame.to_vec();
-        padded.resize(bytes.next_multiple_of(4), 0);
-        self.bar.write_bytes(csr::INJECT_WINDOW, &padded)?;
+        let words: Vec<u32> = frame.chunks(4).map(word).collect();
         let descriptor = InjectDescriptor {
             length: bytes as u16,
             port,
             lookup,
         };
-        self.bar.write(csr::INJECT_SUBMIT, descriptor.pack()[0])?;
-        match self.bar.read(csr::INJECT_STATUS)? & INJECT_REFUSED {
+        let writes: [(u32, &[u32]); 2] = [
+            (csr::INJECT_WINDOW, &words),
+            (csr::INJECT_SUBMIT, &descriptor.pack()),
+        ];
+        match self.bar.write_then_read(&writes, csr::INJECT_STATUS)? & INJECT_REFUSED {
             0 => Ok(()),
             _ => Err(Error::InjectRefused { bytes, port }),
         }
@@ -89,6 +82,14 @@ impl Nic {
         }
         Err(Error::InjectBusy)
     }
+}
+
+/// Up to four bytes as a register, the first in the low bits.
+fn word(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
 /// Metadata and the frames of ordinary first packets.

@@ -9,6 +9,8 @@ mod bar;
 mod bring_up;
 /// Entries through the table window.
 mod tables;
+/// A policy in one atomic step.
+mod policy;
 /// Counters by name.
 pub mod stats;
 /// Punted frames out, injected frames in.
@@ -91,6 +93,16 @@ pub enum Error {
         index: usize,
         /// What was tried.
         operation: Operation,
+    },
+    /// A policy has more entries than the card.
+    #[error("a policy of {entries} entries does not fit table {table:?} of {capacity}")]
+    PolicyTooLarge {
+        /// Which table.
+        table: Table,
+        /// Entries of the policy.
+        entries: usize,
+        /// Entries of the card.
+        capacity: usize,
     },
     /// No slot could be made free for a flow.
     #[error("the flow table is full: no place for a flow among {used} others")]

@@ -23,9 +23,11 @@ impl Nic {
         index: usize,
         words: &[u32],
     ) -> Result<(), Error> {
-        self.bar.write_words(csr::TABLE_DATA, words)?;
-        self.bar.write(csr::TABLE_INDEX, index as u32)?;
-        self.run_command(table, Operation::Write, index)
+        let setup = [
+            (csr::TABLE_DATA, words),
+            (csr::TABLE_INDEX, &[index as u32]),
+        ];
+        self.run_command(&setup, table, Operation::Write, index)
     }
 
     /// Writes two packed entries; no packet sees one without the other.
@@ -38,10 +40,9 @@ impl Nic {
         let mut words = [0; 2 * ENTRY_WORDS];
         words[..N].copy_from_slice(&entries[0]);
         words[ENTRY_WORDS..ENTRY_WORDS + N].copy_from_slice(&entries[1]);
-        self.bar.write_words(csr::TABLE_DATA, &words)?;
-        self.bar
-            .write_words(csr::TABLE_INDEX, &indexes.map(|index| index as u32))?;
-        self.run_command(table, Operation::WritePair, indexes[0])
+        let both = indexes.map(|index| index as u32);
+        let setup: [(u32, &[u32]); 2] = [(csr::TABLE_DATA, &words), (csr::TABLE_INDEX, &both)];
+        self.run_command(&setup, table, Operation::WritePair, indexes[0])
     }
 
     /// Reads one packed entry.
@@ -50,8 +51,12 @@ impl Nic {
         table: Table,
         index: usize,
     ) -> Result<[u32; ENTRY_WORDS], Error> {
-        self.bar.write(csr::TABLE_INDEX, index as u32)?;
-        self.run_command(table, Operation::Read, index)?;
+        self.run_command(
+            &[(csr::TABLE_INDEX, &[index as u32])],
+            table,
+            Operation::Read,
+            index,
+        )?;
         let mut words = [0; ENTRY_WORDS];
         self.bar.read_words(csr::TABLE_DATA, &mut words)?;
         Ok(words)
@@ -59,14 +64,16 @@ impl Nic {
 
     fn run_command(
         &mut self,
+        setup: &[(u32, &[u32])],
         table: Table,
         operation: Operation,
         index: usize,
     ) -> Result<(), Error> {
-        self.bar
-            .write(csr::TABLE_COMMAND, table as u32 | (operation as u32) << 4)?;
+        let command = [table as u32 | (operation as u32) << 4];
+        let mut writes = setup.to_vec();
+        writes.push((csr::TABLE_COMMAND, &command));
+        let mut status = self.bar.write_then_read(&writes, csr::TABLE_STATUS)?;
         for _ in 0..STATUS_READS {
-            let status = self.bar.read(csr::TABLE_STATUS)?;
             if status & TABLE_BUSY == 0 {
                 return match status & TABLE_REFUSED {
                     0 => Ok(()),
@@ -77,6 +84,7 @@ impl Nic {
                     }),
                 };
             }
+            status = self.bar.read(csr::TABLE_STATUS)?;
         }
         Err(Error::TableBusy {
             table,

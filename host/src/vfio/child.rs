@@ -54,7 +54,7 @@ impl Child {
             .tempdir()
             .map_err(failed)?;
         let process = Command::new(program)
-            .args(["--engine", engine.name(), "--socket"])
+            .args(["--exit-with-stdin", "--engine", engine.name(), "--socket"])
             .arg(directory.path().join(SOCKET))
             // Held open by us alone, so that the card can tell when we are gone.
             .stdin(Stdio::piped())
@@ -152,8 +152,8 @@ fn find_program() -> Result<PathBuf, Error> {
 
 /// Name of the socket in the private directory.
 const SOCKET: &str = "card.sock";
-/// First word of the line that says the card listens.
-const READY: &str = "ready";
+/// Begin of the line that says the card listens.
+const READY: &str = "postern-card: ready";
 /// Loading a Verilated card takes a fraction of a second.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// The longest request runs the simulated clock; see `simulator::RUN_CLOCKS`.

@@ -39,6 +39,48 @@ pub trait Device: Send {
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error>;
     /// Returns the function to its power-on state.
     fn reset(&mut self) -> Result<(), Error>;
+
+    /// Does several accesses in order. After a failure the later ones may or may not have happened.
+    /// A transport with long round trips overrides this to pay for one instead of many.
+    fn batch(&mut self, accesses: &mut [Access<'_>]) -> Result<(), Error> {
+        for access in accesses {
+            match access {
+                Access::Read {
+                    region,
+                    offset,
+                    data,
+                } => self.region_read(*region, *offset, data)?,
+                Access::Write {
+                    region,
+                    offset,
+                    data,
+                } => self.region_write(*region, *offset, data)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One access of a batch.
+pub enum Access<'a> {
+    /// [`Device::region_read`].
+    Read {
+        /// Region number.
+        region: u32,
+        /// First byte.
+        offset: u64,
+        /// What is to be filled.
+        data: &'a mut [u8],
+    },
+    /// [`Device::region_write`].
+    Write {
+        /// Region number.
+        region: u32,
+        /// First byte.
+        offset: u64,
+        /// What is to be written.
+        data: &'a [u8],
+    },
 }
 
 /// Why a device could not be reached or an access failed.

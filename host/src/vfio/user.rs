@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Device, Error, RegionInfo};
+use super::{Access, Device, Error, RegionInfo};
 
 /// A connected vfio-user device.
 pub struct Client {
@@ -25,8 +25,8 @@ pub struct Client {
     chunk_bytes: usize,
     resettable: bool,
     regions: Vec<RegionInfo>,
-    /// The message being sent, kept to spare an allocation per access.
-    message: Vec<u8>,
+    /// The messages being sent, kept to spare an allocation per access.
+    outgoing: Vec<u8>,
 }
 
 impl Client {
@@ -50,7 +50,7 @@ impl Client {
             chunk_bytes: DEFAULT_TRANSFER_BYTES,
             resettable: false,
             regions: Vec::new(),
-            message: Vec::new(),
+            outgoing: Vec::new(),
         };
         client.negotiate()?;
         client.learn_regions()?;
@@ -70,7 +70,7 @@ impl Client {
             "{{\"capabilities\":{{\"max_msg_fds\":1,\"max_data_xfer_size\":{DEFAULT_TRANSFER_BYTES}}}}}\0"
         );
         body.extend_from_slice(offer.as_bytes());
-        let reply = self.call(Command::Version, &body, None)?;
+        let reply = self.call(Command::Version, &body)?;
         let major = u16::from_le_bytes(field(&reply, 0)?);
         if major != VERSION_MAJOR {
             return Err(Error::Protocol(format!(
@@ -92,7 +92,7 @@ impl Client {
     }
 
     fn learn_regions(&mut self) -> Result<(), Error> {
-        let info = self.call(Command::DeviceGetInfo, &words(&[16, 0, 0, 0]), None)?;
+        let info = self.call(Command::DeviceGetInfo, &words(&[16, 0, 0, 0]))?;
         let flags = u32::from_le_bytes(field(&info, 4)?);
         let regions = u32::from_le_bytes(field(&info, 8)?);
         if flags & DEVICE_FLAG_PCI == 0 {
@@ -106,7 +106,6 @@ impl Client {
             let info = self.call(
                 Command::DeviceGetRegionInfo,
                 &words(&[REGION_INFO_BYTES, 0, index, 0, 0, 0, 0, 0]),
-                None,
             )?;
             self.regions.push(RegionInfo {
                 flags: u32::from_le_bytes(field(&info, 4)?),
@@ -117,50 +116,120 @@ impl Client {
     }
 
     /// Sends one request and returns the body of its reply.
-    fn call(
-        &mut self,
-        command: Command,
-        body: &[u8],
-        access: Option<(u32, u64)>,
-    ) -> Result<Vec<u8>, Error> {
+    fn call(&mut self, command: Command, body: &[u8]) -> Result<Vec<u8>, Error> {
+        self.begin()?;
+        let id = self.push(command, &[body]);
+        self.send(command)?;
+        let reply = self.receive(id, command)?;
+        self.given_up = false;
+        reply.map_err(|errno| Error::Refused {
+            request: command.name().to_owned(),
+            errno,
+        })
+    }
+
+    /// From here to a complete reply, be it an error, the connection is out of step.
+    fn begin(&mut self) -> Result<(), Error> {
         if self.given_up {
             return Err(Error::GivenUp);
         }
+        self.given_up = true;
+        self.outgoing.clear();
+        Ok(())
+    }
+
+    /// Appends a request to what is to be sent and returns its identifier.
+    fn push(&mut self, command: Command, body: &[&[u8]]) -> u16 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
-        // Given up unless the exchange ends in step: with a complete reply, be it an error.
-        self.given_up = true;
-        self.send(id, command, body)?;
-        let (error, reply) = self.receive(id, command)?;
-        self.given_up = false;
-        match error {
-            None => Ok(reply),
-            Some(errno) => {
-                let request = match access {
-                    Some((region, offset)) => {
-                        format!("{} of region {region} at {offset:#x}", command.name())
-                    }
-                    None => command.name().to_owned(),
-                };
-                Err(Error::Refused { request, errno })
-            }
+        let size = HEADER_BYTES + body.iter().map(|part| part.len()).sum::<usize>();
+        self.outgoing.extend_from_slice(&id.to_le_bytes());
+        self.outgoing
+            .extend_from_slice(&(command as u16).to_le_bytes());
+        self.outgoing
+            .extend_from_slice(&words(&[size as u32, 0, 0]));
+        body.iter()
+            .for_each(|part| self.outgoing.extend_from_slice(part));
+        id
+    }
+
+    fn push_access(&mut self, access: &Access<'_>) -> u16 {
+        match access {
+            Access::Read {
+                region,
+                offset,
+                data,
+            } => self.push(
+                Command::RegionRead,
+                &[&access_header(*region, *offset, data.len())],
+            ),
+            Access::Write {
+                region,
+                offset,
+                data,
+            } => self.push(
+                Command::RegionWrite,
+                &[&access_header(*region, *offset, data.len()), data],
+            ),
         }
     }
 
-    fn send(&mut self, id: u16, command: Command, body: &[u8]) -> Result<(), Error> {
-        let size = (HEADER_BYTES + body.len()) as u32;
-        self.message.clear();
-        self.message.extend_from_slice(&id.to_le_bytes());
-        self.message
-            .extend_from_slice(&(command as u16).to_le_bytes());
-        self.message.extend_from_slice(&words(&[size, 0, 0]));
-        self.message.extend_from_slice(body);
+    fn send(&mut self, command: Command) -> Result<(), Error> {
         self.stream
-            .write_all(&self.message)
+            .write_all(&self.outgoing)
             .map_err(|source| failure(command, self.limit, source))
     }
 
-    fn receive(&mut self, id: u16, command: Command) -> Result<(Option<u32>, Vec<u8>), Error> {
+    /// Receives the reply to an access; the outer error is that of the connection, the inner the device's.
+    fn receive_access(
+        &mut self,
+        id: u16,
+        access: &mut Access<'_>,
+    ) -> Result<Result<(), Error>, Error> {
+        let (command, region, offset) = match access {
+            Access::Read { region, offset, .. } => (Command::RegionRead, *region, *offset),
+            Access::Write { region, offset, .. } => (Command::RegionWrite, *region, *offset),
+        };
+        let reply = match self.receive(id, command)? {
+            Ok(reply) => reply,
+            Err(errno) => {
+                let request = format!("{} of region {region} at {offset:#x}", command.name());
+                return Ok(Err(Error::Refused { request, errno }));
+            }
+        };
+        if let Access::Read { data, .. } = access {
+            let bytes = reply.get(ACCESS_BYTES..).unwrap_or_default();
+            if bytes.len() != data.len() {
+                return Err(Error::Protocol(format!(
+                    "a read of {} bytes gave {}",
+                    data.len(),
+                    bytes.len()
+                )));
+            }
+            data.copy_from_slice(bytes);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Sends accesses at once, then collects their replies.
+    fn exchange(&mut self, accesses: &mut [Access<'_>]) -> Result<(), Error> {
+        self.begin()?;
+        let ids: Vec<u16> = accesses
+            .iter()
+            .map(|access| self.push_access(access))
+            .collect();
+        self.send(Command::RegionWrite)?;
+        let mut outcome = Ok(());
+        for (id, access) in ids.into_iter().zip(accesses) {
+            let reply = self.receive_access(id, access)?;
+            outcome = outcome.and(reply);
+        }
+        self.given_up = false;
+        outcome
+    }
+
+    /// Receives a reply: its body or the device's error number.
+    fn receive(&mut self, id: u16, command: Command) -> Result<Result<Vec<u8>, u32>, Error> {
         let deadline = Instant::now() + self.limit;
         let mut header = [0; HEADER_BYTES];
         self.read_exact_by(deadline, command, &mut header)?;
@@ -182,7 +251,11 @@ impl Client {
         }
         let mut body = vec![0; size - HEADER_BYTES];
         self.read_exact_by(deadline, command, &mut body)?;
-        Ok(((flags & FLAG_ERROR != 0).then_some(errno), body))
+        Ok(if flags & FLAG_ERROR == 0 {
+            Ok(body)
+        } else {
+            Err(errno)
+        })
     }
 
     fn read_exact_by(
@@ -218,37 +291,67 @@ impl Device for Client {
         self.regions.get(region as usize).copied()
     }
 
-    fn region_read(&mut self, region: u32, mut offset: u64, data: &mut [u8]) -> Result<(), Error> {
-        let chunk_bytes = self.chunk_bytes;
-        for chunk in data.chunks_mut(chunk_bytes) {
-            let body = access_header(region, offset, chunk.len());
-            let reply = self.call(Command::RegionRead, &body, Some((region, offset)))?;
-            let bytes = reply.get(ACCESS_BYTES..).unwrap_or_default();
-            if bytes.len() != chunk.len() {
-                return Err(Error::Protocol(format!(
-                    "a read of {} bytes gave {}",
-                    chunk.len(),
-                    bytes.len()
-                )));
-            }
-            chunk.copy_from_slice(bytes);
-            offset += chunk.len() as u64;
+    fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> {
+        let mut offset = offset;
+        for data in data.chunks_mut(self.chunk_bytes) {
+            let next = offset + data.len() as u64;
+            self.exchange(&mut [Access::Read {
+                region,
+                offset,
+                data,
+            }])?;
+            offset = next;
         }
         Ok(())
     }
 
-    fn region_write(&mut self, region: u32, mut offset: u64, data: &[u8]) -> Result<(), Error> {
-        for chunk in data.chunks(self.chunk_bytes) {
-            let mut body = access_header(region, offset, chunk.len()).to_vec();
-            body.extend_from_slice(chunk);
-            self.call(Command::RegionWrite, &body, Some((region, offset)))?;
-            offset += chunk.len() as u64;
+    fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error> {
+        let mut offset = offset;
+        for data in data.chunks(self.chunk_bytes) {
+            self.exchange(&mut [Access::Write {
+                region,
+                offset,
+                data,
+            }])?;
+            offset += data.len() as u64;
         }
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Error> {
-        self.call(Command::DeviceReset, &[], None).map(drop)
+        self.call(Command::DeviceReset, &[]).map(drop)
+    }
+
+    fn batch(&mut self, accesses: &mut [Access<'_>]) -> Result<(), Error> {
+        let bytes = |access: &Access<'_>| match access {
+            Access::Read { data, .. } => data.len(),
+            Access::Write { data, .. } => data.len(),
+        };
+        let limit = self.chunk_bytes.min(BATCH_ACCESS_BYTES);
+        // What is sent at once must fit the socket's buffer: a peer that waits for us to read its
+        // replies does not read our requests.
+        for group in accesses.chunk_by_mut(|a, b| bytes(a).max(bytes(b)) <= limit) {
+            for group in group.chunks_mut(BATCH_ACCESSES) {
+                match group {
+                    [
+                        Access::Read {
+                            region,
+                            offset,
+                            data,
+                        },
+                    ] => self.region_read(*region, *offset, data)?,
+                    [
+                        Access::Write {
+                            region,
+                            offset,
+                            data,
+                        },
+                    ] => self.region_write(*region, *offset, data)?,
+                    group => self.exchange(group)?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -323,6 +426,10 @@ const DEVICE_FLAG_RESET: u32 = 1 << 0;
 const DEVICE_FLAG_PCI: u32 = 1 << 1;
 /// The specification's default for `max_data_xfer_size`.
 const DEFAULT_TRANSFER_BYTES: usize = 1 << 20;
+/// Longest access that is sent together with others.
+const BATCH_ACCESS_BYTES: usize = 8 << 10;
+/// Most accesses sent together.
+const BATCH_ACCESSES: usize = 8;
 /// Room for the fixed part of a reply around its data.
 const SLACK_BYTES: usize = 4096;
 /// More regions than any device has; a bound on what a peer can make us ask.

@@ -1,0 +1,187 @@
+//! A policy onto the card in one step that packets can notice.
+//!
+//! The new entries go into ACL slots that the live policy does not use, its valid map and destination
+//! bank into the shadow banks; then one write of `POLICY` switches all of it and the generation.
+//! When too few slots are free the card is told to hold: it punts what would have been judged, and
+//! the host judges it, until the new policy is in place. So no packet ever sees a mixture.
+
+use std::collections::HashMap;
+
+use layout::csr::{self, CONTROL_HOLD, STATUS_IDLE};
+use layout::table::{
+    ACL_LANES, ACL_PAGES, ACL_SLOTS, AclEntry, AclValid, DESTINATIONS, Destination, Table,
+};
+
+use super::{Error, Nic};
+
+/// What the driver remembers of the loaded policies.
+#[derive(Default)]
+pub(super) struct PolicyMirror {
+    live: Live,
+    /// Valid maps of both banks as the card has them.
+    valid: [[u64; ACL_PAGES]; 2],
+    /// Destination entries of both banks, as many as are not zero.
+    destinations: [Vec<Destination>; 2],
+    /// Slots of the policies of recent generations, by generation.
+    slots: HashMap<u8, Vec<u16>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Live {
+    generation: u8,
+    acl_bank: usize,
+    destination_bank: usize,
+}
+
+impl Live {
+    fn next(self) -> Self {
+        Self {
+            generation: self.generation.wrapping_add(1),
+            acl_bank: 1 - self.acl_bank,
+            destination_bank: 1 - self.destination_bank,
+        }
+    }
+
+    fn register(self) -> u32 {
+        self.acl_bank as u32 | (self.destination_bank as u32) << 1 | u32::from(self.generation) << 8
+    }
+}
+
+impl Nic {
+    /// Replaces the policy and returns its generation, which verdicts and punts will name. Entries
+    /// keep their order.
+    pub fn load_policy(
+        &mut self,
+        acl: &[AclEntry],
+        destinations: &[Destination],
+    ) -> Result<u8, Error> {
+        if acl.len() > ACL_SLOTS {
+            return Err(Error::PolicyTooLarge {
+                table: Table::Acl,
+                entries: acl.len(),
+                capacity: ACL_SLOTS,
+            });
+        }
+        if destinations.len() > DESTINATIONS {
+            return Err(Error::PolicyTooLarge {
+                table: Table::Destination,
+                entries: destinations.len(),
+                capacity: DESTINATIONS,
+            });
+        }
+        let next = self.policy.live.next();
+        let free = self.policy.free_slots();
+        let hold = free.len() < acl.len();
+        let slots: Vec<u16> = match hold {
+            true => (0..acl.len() as u16).collect(),
+            false => free.into_iter().take(acl.len()).collect(),
+        };
+        if hold {
+            self.hold()?;
+        }
+        // On a failure below the hold stays: the live slots may be half overwritten by then.
+        self.write_acl(&slots, acl, next.acl_bank)?;
+        self.write_destinations(destinations, next.destination_bank)?;
+        self.bar.write(csr::POLICY, next.register())?;
+        self.policy.live = next;
+        self.policy.remember(next.generation, slots);
+        if hold {
+            self.bar.write(csr::CONTROL, self.control)?;
+        }
+        Ok(next.generation)
+    }
+
+    /// Index in the `acl` of a recent policy of the entry that sits in an ACL slot.
+    pub fn acl_index(&self, generation: u8, slot: u16) -> Option<usize> {
+        self.policy
+            .slots
+            .get(&generation)?
+            .binary_search(&slot)
+            .ok()
+    }
+
+    /// First packets that matched each entry of the live policy, in its order.
+    pub fn policy_hits(&mut self) -> Result<Vec<u64>, Error> {
+        let slots = self
+            .policy
+            .slots
+            .get(&self.policy.live.generation)
+            .cloned()
+            .unwrap_or_default();
+        slots
+            .into_iter()
+            .map(|slot| self.acl_hits(slot.into()))
+            .collect()
+    }
+
+    /// Stops lookups in the policy and waits until packets that were in the middle of one are through.
+    fn hold(&mut self) -> Result<(), Error> {
+        self.bar.write(csr::CONTROL, self.control | CONTROL_HOLD)?;
+        for _ in 0..DRAIN_READS {
+            if self.bar.read(csr::STATUS)? & STATUS_IDLE != 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_acl(&mut self, slots: &[u16], acl: &[AclEntry], bank: usize) -> Result<(), Error> {
+        let mut valid = [0; ACL_PAGES];
+        for (slot, entry) in slots.iter().map(|slot| usize::from(*slot)).zip(acl) {
+            self.write_entry(Table::Acl, slot, &entry.pack())?;
+            valid[slot / ACL_LANES] |= 1 << (slot % ACL_LANES);
+        }
+        for (page, lanes) in valid.into_iter().enumerate() {
+            if self.policy.valid[bank][page] != lanes {
+                let index = bank * ACL_PAGES + page;
+                self.write_entry(Table::AclValid, index, &AclValid { lanes }.pack())?;
+                self.policy.valid[bank][page] = lanes;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_destinations(
+        &mut self,
+        destinations: &[Destination],
+        bank: usize,
+    ) -> Result<(), Error> {
+        let old = std::mem::take(&mut self.policy.destinations[bank]);
+        let absent = Destination::default();
+        for index in 0..destinations.len().max(old.len()) {
+            let entry = destinations.get(index).unwrap_or(&absent);
+            if old.get(index).unwrap_or(&absent) != entry {
+                self.write_entry(
+                    Table::Destination,
+                    bank * DESTINATIONS + index,
+                    &entry.pack(),
+                )?;
+            }
+        }
+        self.policy.destinations[bank] = destinations.to_vec();
+        Ok(())
+    }
+}
+
+impl PolicyMirror {
+    /// Slots that no packet can match, in order.
+    fn free_slots(&self) -> Vec<u16> {
+        let live = &self.valid[self.live.acl_bank];
+        (0..ACL_SLOTS as u16)
+            .filter(|slot| {
+                live[usize::from(*slot) / ACL_LANES] >> (usize::from(*slot) % ACL_LANES) & 1 == 0
+            })
+            .collect()
+    }
+
+    fn remember(&mut self, generation: u8, slots: Vec<u16>) {
+        self.slots.insert(generation, slots);
+        // Packets judged by older generations have left the punt buffer long ago.
+        self.slots.remove(&generation.wrapping_sub(REMEMBERED));
+    }
+}
+
+/// Each read takes at least one clock, the lookups that a hold does not stop some tens.
+const DRAIN_READS: usize = 128;
+/// Generations whose slots are remembered.
+const REMEMBERED: u8 = 8;
