@@ -4,8 +4,16 @@
 //! which no name is resolved yet, and diagnostics; printing gives the text back as `show running-config`
 //! would. What the commands *mean* is the business of `policy`. Nothing here does IO.
 
+/// Text to lines of words.
+mod lexer;
+/// Words of a line to values.
+mod cursor;
+/// Names of ports, ICMP types, protocols.
+pub mod names;
 /// The tree.
 pub mod ast;
+/// Lines to the tree.
+mod parser;
 /// Findings.
 pub mod diagnostic;
 /// Text, spans, lines.
@@ -13,6 +21,8 @@ pub mod source;
 
 pub use ast::{Config, Kept, Lost, Overwritten};
 pub use diagnostic::{Diagnostic, Related, Severity};
+pub use lexer::{MAX_LINE_BYTES, MAX_TEXT_BYTES};
+pub use parser::parse;
 pub use source::{Flag, Name, Source, Span, Spanned};
 
 /// A text and all that was understood of it.

@@ -4,24 +4,24 @@
 //! `line N` and reopened blocks are already applied; what a later line replaced is in
 //! [`Parsed::overwritten`](super::Parsed::overwritten), since a replacement is often a typing mistake.
 
-/// `access-list`, `access-group`, `time-range`.
-pub mod access_list;
-/// `policy-map type inspect` and `class-map type inspect`.
-pub mod inspect;
-/// Interfaces, routes, same-security traffic.
-pub mod interface;
-/// `class-map`, `policy-map`, `service-policy`, `regex`.
-pub mod mpf;
-/// Object NAT, twice NAT, `xlate per-session`.
-pub mod nat;
-/// `object` and `object-group`.
-pub mod object;
 /// Addresses, ports, protocols and services: the words all topics share.
 pub mod primitive;
-/// `timeout`.
-pub mod timeout;
+/// Interfaces, routes, same-security traffic.
+pub mod interface;
+/// `object` and `object-group`.
+pub mod object;
+/// `access-list`, `access-group`, `time-range`.
+pub mod access_list;
+/// Object NAT, twice NAT, `xlate per-session`.
+pub mod nat;
 /// `tls-proxy`.
 pub mod tls_proxy;
+/// `class-map`, `policy-map`, `service-policy`, `regex`.
+pub mod mpf;
+/// `policy-map type inspect` and `class-map type inspect`.
+pub mod inspect;
+/// `timeout`.
+pub mod timeout;
 
 use super::source::{Flag, Name, Span, Spanned};
 use access_list::{AccessGroup, AccessList, TimeRange};

@@ -123,9 +123,14 @@ impl Protocol {
     /// `sctp`.
     pub const SCTP: Protocol = Protocol::Number(132);
 
-    /// Whether the protocol has ports.
-    pub fn has_ports(self) -> bool {
-        matches!(self, Self::TCP | Self::UDP | Self::SCTP)
+    /// The protocol as one with ports, if it has them.
+    pub fn transport(self) -> Option<Transport> {
+        match self {
+            Self::TCP => Some(Transport::Tcp),
+            Self::UDP => Some(Transport::Udp),
+            Self::SCTP => Some(Transport::Sctp),
+            _ => None,
+        }
     }
 }
 

@@ -1,0 +1,567 @@
+//! The words of one command, taken from left to right.
+//!
+//! Every `take_*` returns a value or the [`Failure`] that ends the command. Nothing here changes the tree, so an
+//! attempt (with or without the next physical line) can be given up without a trace.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::ast::primitive::Subnet;
+use super::diagnostic::Diagnostic;
+use super::lexer::Token;
+use super::source::{Flag, Name, Source, Span, Spanned};
+
+/// Longest name of an object or group.
+pub const MAX_OBJECT_NAME: usize = 64;
+/// Longest name of anything else.
+pub const MAX_NAME: usize = 128;
+
+/// Why a command was not accepted.
+#[derive(Debug)]
+pub enum Failure {
+    /// The words ended too early; the next physical line may hold the rest.
+    Incomplete(&'static str),
+    /// A word is wrong.
+    Refused(Box<Diagnostic>),
+    /// Free text would have swallowed the next physical line.
+    FreeText(&'static str),
+    /// The device knows the command, this product does not.
+    Outside,
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Failure::Refused(Box::new(diagnostic))
+    }
+}
+
+/// Result of taking words.
+pub type Taken<T> = Result<T, Failure>;
+
+/// Keywords and what they stand for.
+pub type Keywords<'t, T> = &'t [(&'static str, T)];
+
+/// What a word is in a table of keywords.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// The keyword itself.
+    Exact(T),
+    /// The beginning of exactly one keyword.
+    Prefix(T),
+    /// The beginning of several.
+    Ambiguous(Vec<&'static str>),
+    /// None of them.
+    Unknown,
+}
+
+/// Finds a word in a table; keywords are case-insensitive and may be shortened.
+pub fn look_up<T: Copy>(word: &str, table: Keywords<T>) -> Lookup<T> {
+    if let Some((_, value)) = table
+        .iter()
+        .find(|(keyword, _)| keyword.eq_ignore_ascii_case(word))
+    {
+        return Lookup::Exact(*value);
+    }
+    let begins = |keyword: &str| {
+        keyword
+            .get(..word.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(word))
+    };
+    let hits: Vec<_> = table
+        .iter()
+        .filter(|(keyword, _)| begins(keyword))
+        .collect();
+    match hits[..] {
+        [] => Lookup::Unknown,
+        [(_, value)] => Lookup::Prefix(*value),
+        _ => Lookup::Ambiguous(hits.iter().map(|(keyword, _)| *keyword).collect()),
+    }
+}
+
+/// The words of one command.
+#[derive(Clone)]
+pub struct Cursor<'a> {
+    source: &'a Source,
+    tokens: &'a [Token<'a>],
+    at: usize,
+    keyword_at: usize,
+    /// `no` or `default` stood before the command.
+    pub is_negated: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the first of `tokens`, which are not empty.
+    pub fn new(source: &'a Source, tokens: &'a [Token<'a>]) -> Self {
+        Self {
+            source,
+            tokens,
+            at: 0,
+            keyword_at: 0,
+            is_negated: false,
+        }
+    }
+
+    /// The whole command.
+    pub fn span(&self) -> Span {
+        match self.tokens {
+            [first, .., last] => first.span.to(last.span),
+            [only] => only.span,
+            [] => Span::default(),
+        }
+    }
+
+    /// Takes the word that names the command, after `no` or `default`.
+    pub fn take_command_word(&mut self) -> Taken<Token<'a>> {
+        self.is_negated = self.eat_full("no") || self.eat_full("default");
+        self.keyword_at = self.at;
+        self.take("a command")
+    }
+
+    /// Goes back to the word that names the command.
+    pub fn rewind(&mut self) {
+        self.at = self.keyword_at;
+    }
+
+    /// The word that names the command.
+    pub fn keyword_span(&self) -> Span {
+        self.tokens
+            .get(self.keyword_at)
+            .map_or_else(Span::default, |token| token.span)
+    }
+
+    /// A switch: on at this command, off when it is negated.
+    pub fn flag(&self) -> Flag {
+        (!self.is_negated).then(|| Spanned::new((), self.span()))
+    }
+
+    /// Takes the argument that ends a command. A negated command gives `None` and may leave it out.
+    pub fn take_unless_negated<T>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Taken<T>,
+    ) -> Taken<Option<T>> {
+        if self.is_negated && self.is_at_end() {
+            return Ok(None);
+        }
+        let value = take(self)?;
+        self.end()?;
+        Ok((!self.is_negated).then_some(value))
+    }
+
+    /// The next word, not taken.
+    pub fn peek(&self) -> Option<Token<'a>> {
+        self.tokens.get(self.at).copied()
+    }
+
+    /// The word after the next one, not taken.
+    pub fn peek_second(&self) -> Option<Token<'a>> {
+        self.tokens.get(self.at + 1).copied()
+    }
+
+    /// No word is left.
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.tokens.len()
+    }
+
+    /// The next word; `expected` completes "expected …".
+    pub fn take(&mut self, expected: &'static str) -> Taken<Token<'a>> {
+        let token = self.peek().ok_or(Failure::Incomplete(expected))?;
+        self.at += 1;
+        Ok(token)
+    }
+
+    /// Requires that no word is left.
+    pub fn end(&self) -> Taken<()> {
+        match self.peek() {
+            None => Ok(()),
+            Some(token) => Err(unexpected(token, "the end of the command")),
+        }
+    }
+
+    /// Takes one of several keywords.
+    pub fn take_keyword<T: Copy>(
+        &mut self,
+        expected: &'static str,
+        table: Keywords<T>,
+    ) -> Taken<T> {
+        let token = self.take(expected)?;
+        match look_up(token.text, table) {
+            Lookup::Exact(value) | Lookup::Prefix(value) => Ok(value),
+            Lookup::Ambiguous(hits) => Err(ambiguous(token, &hits)),
+            Lookup::Unknown => {
+                let list = table
+                    .iter()
+                    .map(|(keyword, _)| *keyword)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Err(wrong(token, expected)
+                    .with_help(format!("one of: {list}"))
+                    .into())
+            }
+        }
+    }
+
+    /// Takes one of several keywords if the next word is one.
+    pub fn take_optional<T: Copy>(&mut self, table: Keywords<T>) -> Taken<Option<Spanned<T>>> {
+        let Some(token) = self.peek() else {
+            return Ok(None);
+        };
+        match look_up(token.text, table) {
+            Lookup::Exact(value) | Lookup::Prefix(value) => {
+                self.at += 1;
+                Ok(Some(Spanned::new(value, token.span)))
+            }
+            Lookup::Ambiguous(hits) => Err(ambiguous(token, &hits)),
+            Lookup::Unknown => Ok(None),
+        }
+    }
+
+    /// Takes `keyword`, perhaps shortened, if it is next. For places where no name may stand.
+    pub fn eat(&mut self, keyword: &'static str) -> bool {
+        let is_next = self
+            .peek()
+            .is_some_and(|t| !matches!(look_up(t.text, &[(keyword, ())]), Lookup::Unknown));
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Takes `keyword` if it is next in full. For places where a name may stand too.
+    pub fn eat_full(&mut self, keyword: &str) -> bool {
+        let is_next = self
+            .peek()
+            .is_some_and(|token| token.text.eq_ignore_ascii_case(keyword));
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Requires `keyword`, perhaps shortened.
+    pub fn expect(&mut self, keyword: &'static str) -> Taken<()> {
+        self.take_keyword(keyword, &[(keyword, ())])
+    }
+
+    /// The rest of the line as it stands.
+    pub fn take_text(&mut self, expected: &'static str) -> Taken<Spanned<String>> {
+        let first = self.take(expected)?;
+        let last = self.tokens[self.tokens.len() - 1];
+        if last.span.line != first.span.line || self.span().line != last.span.line {
+            return Err(Failure::FreeText(expected));
+        }
+        self.at = self.tokens.len();
+        let span = first.span.to(last.span);
+        Ok(Spanned::new(self.source.slice(span).to_owned(), span))
+    }
+
+    /// All words that are left, at least one.
+    pub fn take_words(&mut self, expected: &'static str) -> Taken<Spanned<Vec<String>>> {
+        let mut ahead = self.clone();
+        let span = ahead.take_text(expected)?.span;
+        let words = self.tokens[self.at..]
+            .iter()
+            .map(|token| token.text.to_owned())
+            .collect();
+        self.at = self.tokens.len();
+        Ok(Spanned::new(words, span))
+    }
+
+    /// A name of at most `max` characters.
+    pub fn take_name(&mut self, expected: &'static str, max: usize) -> Taken<Name> {
+        let token = self.take(expected)?;
+        let is_bad = |c: char| c.is_control() || c.is_whitespace() || "<>\"?".contains(c);
+        if token.text.is_empty() || token.text.contains(is_bad) {
+            return Err(refused(
+                "E0111",
+                token.span,
+                format!("`{}` cannot be a name", token.text),
+            ));
+        }
+        if token.text.chars().count() > max {
+            return Err(refused(
+                "E0111",
+                token.span,
+                format!("the name is longer than {max} characters"),
+            ));
+        }
+        Ok(Spanned::new(token.text.to_owned(), token.span))
+    }
+
+    /// The name of an object or group.
+    pub fn take_object_name(&mut self) -> Taken<Name> {
+        self.take_name("a name", MAX_OBJECT_NAME)
+    }
+
+    /// The name of an interface, which may stand between parentheses elsewhere.
+    pub fn take_interface_name(&mut self) -> Taken<Name> {
+        let name = self.take_name("an interface name", 48)?;
+        check_interface_name(&name)?;
+        Ok(name)
+    }
+
+    /// A whole number in a range.
+    pub fn take_number(
+        &mut self,
+        expected: &'static str,
+        low: u32,
+        high: u32,
+    ) -> Taken<Spanned<u32>> {
+        let token = self.take(expected)?;
+        match token.text.parse::<u32>() {
+            Ok(value) if (low..=high).contains(&value) => Ok(Spanned::new(value, token.span)),
+            _ => {
+                let message = format!("`{}` is not {expected} from {low} to {high}", token.text);
+                Err(refused("E0105", token.span, message))
+            }
+        }
+    }
+
+    /// An address of either family.
+    pub fn take_address(&mut self) -> Taken<Spanned<IpAddr>> {
+        let token = self.take("an address")?;
+        match token.text.parse() {
+            Ok(address) => Ok(Spanned::new(address, token.span)),
+            Err(_) => Err(refused(
+                "E0106",
+                token.span,
+                format!("`{}` is not an address", token.text),
+            )),
+        }
+    }
+
+    /// An IPv4 address.
+    pub fn take_ipv4(&mut self) -> Taken<Spanned<Ipv4Addr>> {
+        let token = self.take("an IPv4 address")?;
+        match token.text.parse() {
+            Ok(address) => Ok(Spanned::new(address, token.span)),
+            Err(_) => Err(refused(
+                "E0106",
+                token.span,
+                format!("`{}` is not an IPv4 address", token.text),
+            )),
+        }
+    }
+
+    /// A netmask, as a prefix length.
+    pub fn take_mask(&mut self) -> Taken<Spanned<u8>> {
+        let mask = self.take_ipv4()?;
+        let bits = mask.to_bits();
+        if bits.leading_ones() + bits.trailing_zeros() >= 32 {
+            return Ok(Spanned::new(bits.leading_ones() as u8, mask.span));
+        }
+        let not_a_mask =
+            Diagnostic::error("E0107", mask.span, format!("`{}` is not a netmask", *mask));
+        let inverse = !bits;
+        let help = if inverse.leading_ones() + inverse.trailing_zeros() >= 32 {
+            format!(
+                "this looks like a wildcard; write the netmask {}",
+                Ipv4Addr::from_bits(inverse)
+            )
+        } else {
+            "the ones of a netmask must stand together on the left".to_owned()
+        };
+        Err(not_a_mask.with_help(help).into())
+    }
+
+    /// `NET MASK` or `V6/len`, aligned.
+    pub fn take_subnet(&mut self) -> Taken<Spanned<Subnet>> {
+        let token = self.peek().ok_or(Failure::Incomplete("a network"))?;
+        if token.text.contains(':') {
+            let (address, prefix, span) = self.take_ipv6_prefix()?;
+            return aligned_v6(address, prefix, span);
+        }
+        let network = self.take_ipv4()?;
+        let prefix = self.take_mask()?;
+        let span = network.span.to(prefix.span);
+        let mask = super::ast::primitive::netmask(*prefix);
+        if network.to_bits() & !mask.to_bits() != 0 {
+            let base = Ipv4Addr::from_bits(network.to_bits() & mask.to_bits());
+            let message = format!(
+                "address and mask do not pair: {} is not the first address",
+                *network
+            );
+            let help = format!(
+                "write `{base} {mask}` for the network, or `host {}` for the host",
+                *network
+            );
+            return Err(Diagnostic::error("E0108", span, message)
+                .with_help(help)
+                .into());
+        }
+        Ok(Spanned::new(Subnet::V4(*network, *prefix), span))
+    }
+
+    /// `X:Y/len`, host bits allowed.
+    pub fn take_ipv6_prefix(&mut self) -> Taken<(Ipv6Addr, u8, Span)> {
+        let token = self.take("an IPv6 prefix")?;
+        let parsed = token.text.split_once('/').and_then(|(address, length)| {
+            let length = length.parse::<u8>().ok().filter(|length| *length <= 128)?;
+            Some((address.parse().ok()?, length))
+        });
+        match parsed {
+            Some((address, length)) => Ok((address, length, token.span)),
+            None => Err(refused(
+                "E0106",
+                token.span,
+                format!("`{}` is not an IPv6 prefix", token.text),
+            )),
+        }
+    }
+
+    /// `H:M:S` (or `0`) as seconds.
+    pub fn take_duration(&mut self) -> Taken<Spanned<u32>> {
+        let token = self.take("a time as H:M:S")?;
+        match duration(token.text) {
+            Some(seconds) => Ok(Spanned::new(seconds, token.span)),
+            None => Err(refused(
+                "E0121",
+                token.span,
+                format!("`{}` is not a time as H:M:S", token.text),
+            )),
+        }
+    }
+
+    /// Joins the words up to one that ends with `)`, without blanks; for `( inside , outside )`.
+    pub fn take_parenthesised(&mut self) -> Taken<Spanned<String>> {
+        let first = self.take("(REAL_INTERFACE,MAPPED_INTERFACE)")?;
+        let mut text = first.text.to_owned();
+        let mut span = first.span;
+        while !text.ends_with(')') {
+            let next = self.take("`)`")?;
+            text.push_str(next.text);
+            span = span.to(next.span);
+        }
+        Ok(Spanned::new(text, span))
+    }
+}
+
+/// Refuses characters that would end the parentheses of `nat (a,b)`.
+pub fn check_interface_name(name: &Name) -> Taken<()> {
+    if name.node.is_empty() || name.node.contains(['(', ')', ',']) {
+        return Err(refused(
+            "E0111",
+            name.span,
+            format!("`{}` cannot be an interface name", name.node),
+        ));
+    }
+    Ok(())
+}
+
+/// A refusal with a code and a message.
+pub fn refused(code: &'static str, span: Span, message: impl Into<String>) -> Failure {
+    Diagnostic::error(code, span, message).into()
+}
+
+/// A word where something else was expected.
+pub fn unexpected(token: Token, expected: &str) -> Failure {
+    wrong(token, expected).into()
+}
+
+fn wrong(token: Token, expected: &str) -> Diagnostic {
+    Diagnostic::error(
+        "E0103",
+        token.span,
+        format!("expected {expected}, found `{}`", token.text),
+    )
+}
+
+fn ambiguous(token: Token, hits: &[&str]) -> Failure {
+    refused(
+        "E0104",
+        token.span,
+        format!("`{}` is ambiguous: {}", token.text, hits.join(", ")),
+    )
+}
+
+fn aligned_v6(address: Ipv6Addr, prefix: u8, span: Span) -> Taken<Spanned<Subnet>> {
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+    if address.to_bits() & !mask != 0 {
+        let base = Ipv6Addr::from_bits(address.to_bits() & mask);
+        let message = format!("{address} is not the first address of a /{prefix}");
+        return Err(Diagnostic::error("E0108", span, message)
+            .with_help(format!("write `{base}/{prefix}`"))
+            .into());
+    }
+    Ok(Spanned::new(Subnet::V6(address, prefix), span))
+}
+
+fn duration(text: &str) -> Option<u32> {
+    if text == "0" {
+        return Some(0);
+    }
+    let mut parts = text.split(':');
+    let hours: u32 = parts.next()?.parse().ok().filter(|h| *h <= 1193)?;
+    let minutes: u32 = parts.next()?.parse().ok().filter(|m| *m < 60)?;
+    let seconds: u32 = parts.next()?.parse().ok().filter(|s| *s < 60)?;
+    parts
+        .next()
+        .is_none()
+        .then_some(hours * 3600 + minutes * 60 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::lexer::lex;
+
+    fn with<T>(text: &str, take: impl FnOnce(&mut Cursor) -> Taken<T>) -> Result<T, String> {
+        let source = Source::new(text);
+        let lines = lex(text, &mut Vec::new());
+        let mut cursor = Cursor::new(&source, &lines[0].tokens);
+        take(&mut cursor).map_err(|failure| match failure {
+            Failure::Refused(diagnostic) => diagnostic.code.to_owned(),
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn keywords_may_be_shortened_while_unambiguous() {
+        let table = &[("object", 1), ("object-group", 2), ("host", 3)];
+        assert_eq!(look_up("HO", table), Lookup::Prefix(3));
+        assert_eq!(look_up("object", table), Lookup::Exact(1));
+        assert_eq!(
+            look_up("obj", table),
+            Lookup::Ambiguous(vec!["object", "object-group"])
+        );
+        assert_eq!(look_up("hostx", table), Lookup::Unknown);
+        assert_eq!(look_up("é", table), Lookup::Unknown);
+    }
+
+    #[test]
+    fn a_wildcard_in_place_of_a_netmask_is_named() {
+        assert_eq!(with("255.255.255.0", |c| c.take_mask()).map(|m| *m), Ok(24));
+        assert_eq!(with("0.0.0.0", |c| c.take_mask()).map(|m| *m), Ok(0));
+        assert_eq!(
+            with("0.0.0.255", |c| c.take_mask()),
+            Err("E0107".to_owned())
+        );
+        assert_eq!(
+            with("255.0.255.0", |c| c.take_mask()),
+            Err("E0107".to_owned())
+        );
+    }
+
+    #[test]
+    fn host_bits_in_a_network_are_refused() {
+        assert_eq!(
+            with("10.0.0.1 255.255.255.0", |c| c.take_subnet()).unwrap_err(),
+            "E0108"
+        );
+        assert_eq!(
+            with("2001:db8::1/64", |c| c.take_subnet()).unwrap_err(),
+            "E0108"
+        );
+        assert!(with("2001:db8::/64", |c| c.take_subnet()).is_ok());
+        assert!(with("0.0.0.0 0.0.0.0", |c| c.take_subnet()).is_ok());
+    }
+
+    #[test]
+    fn durations_are_hours_minutes_and_seconds() {
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("0:00:30", Some(30)),
+            ("1193:0:0", Some(4_294_800)),
+            ("0:60:0", None),
+        ] {
+            assert_eq!(duration(text), seconds, "{text}");
+        }
+        assert_eq!(duration("1:2"), None);
+        assert_eq!(duration("1:2:3:4"), None);
+        assert_eq!(duration("99999:0:0"), None);
+    }
+}
