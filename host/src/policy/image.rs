@@ -148,8 +148,6 @@ pub enum Subject {
 pub enum HostReason {
     /// It depends on the time of day.
     TimeRange,
-    /// It names ports of a protocol whose ports the card does not parse.
-    PortsOfOtherProtocol,
     /// The un-NAT depends on the source, which the card's destination table does not see.
     DependsOnSource,
     /// Real and mapped addresses do not lie in aligned blocks of the same size.
@@ -161,9 +159,6 @@ impl HostReason {
     pub const fn text(self) -> &'static str {
         match self {
             HostReason::TimeRange => "depends on the time of day",
-            HostReason::PortsOfOtherProtocol => {
-                "names ports of a protocol whose ports the card does not parse"
-            }
             HostReason::DependsOnSource => "depends on the source of the packet",
             HostReason::NotAligned => "maps addresses that are not aligned blocks of one size",
         }

@@ -4,7 +4,7 @@
 //! (interfaces, access-control elements, NAT rules) are stable for one configuration, so they can stand in tables.
 //! IPv6 parts are left out and reported when lowering: this policy judges IPv4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::range::{AddressList, AddressRange, PortRange, PortSet};
 use crate::config::Span;
@@ -219,7 +219,7 @@ impl Activity {
 }
 
 /// Part of an operand that no IPv4 packet can match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LeftOut {
     /// An IPv6 address or protocol.
     Ipv6,
@@ -408,8 +408,8 @@ pub(super) fn shift(port: u16, from: PortRange, to: PortRange) -> u16 {
 /// Ports and addresses that static rules own on the mapped side.
 #[derive(Clone, Debug, Default)]
 pub struct Owned {
-    /// Sorted by address range.
-    pub(super) entries: Vec<OwnedPorts>,
+    hosts: HashMap<u32, Vec<OwnedPorts>>,
+    blocks: Vec<OwnedPorts>,
 }
 
 /// What one static rule owns.
@@ -422,13 +422,26 @@ pub(super) struct OwnedPorts {
 }
 
 impl Owned {
+    /// Adds what a rule owns.
+    pub(super) fn insert(&mut self, ports: OwnedPorts) {
+        if ports.addresses.count() == 1 {
+            self.hosts
+                .entry(ports.addresses.low)
+                .or_default()
+                .push(ports);
+        } else {
+            self.blocks.push(ports);
+        }
+    }
+
     /// Whether a static rule owns the port of a mapped address, so that PAT must not give it out.
     pub fn contains(&self, interface: InterfaceId, protocol: u8, address: u32, port: u16) -> bool {
-        self.entries.iter().any(|entry| {
-            entry.addresses.contains(address)
-                && entry.ports.contains(port)
-                && entry.protocol.is_none_or(|own| own == protocol)
-                && entry.interface.is_none_or(|own| own == interface)
+        let hosts = self.hosts.get(&address).into_iter().flatten();
+        hosts.chain(&self.blocks).any(|owned| {
+            owned.addresses.contains(address)
+                && owned.ports.contains(port)
+                && owned.protocol.is_none_or(|own| own == protocol)
+                && owned.interface.is_none_or(|own| own == interface)
         })
     }
 }

@@ -1,0 +1,328 @@
+//! The destination table: static un-NAT in the order of the rules, then our own addresses.
+//!
+//! The table sees ingress interface, protocol, destination address and port. A rule that also looks at the source
+//! becomes a `local` entry: the host gets the packet and decides.
+
+use layout::table::Destination;
+
+use super::blocks::{Block, blocks, paired};
+use super::interfaces::{Match, Set, of_rule};
+use crate::policy::image::{Capacity, DestinationOrigin, FitReport, HostReason, Image, Subject};
+use crate::policy::model::{InterfaceId, Model, NatId, NatRule, NatSource, StaticMap};
+use crate::policy::range::{AddressList, AddressRange, PortRange};
+
+/// Blocks a rule may take before the host does it; lists of single hosts may take one for each.
+const BLOCK_LIMIT: usize = 32;
+
+/// Fills in the destination table.
+pub(super) fn compile(
+    model: &Model,
+    present: Set,
+    capacity: &Capacity,
+    image: &mut Image,
+    report: &mut FitReport,
+) {
+    let mut table = Table {
+        capacity: capacity.destinations,
+        image,
+        report,
+    };
+    for (index, rule) in model.nat.iter().enumerate() {
+        if rule.inactive {
+            continue;
+        }
+        let id = NatId(index as u16);
+        for direction in directions(rule) {
+            if let Some(interface) = of_rule(direction.interface, present) {
+                let later = &model.nat[index + 1..];
+                table.direction(id, &direction, interface, later);
+            }
+        }
+    }
+    own_addresses(model, present, &mut table);
+    table.close();
+}
+
+/// One way through a rule that maps a destination.
+struct Direction<'r> {
+    interface: Option<InterfaceId>,
+    protocol: Option<u8>,
+    from: &'r AddressList,
+    to: &'r AddressList,
+    from_ports: PortRange,
+    to_ports: PortRange,
+    depends_on_source: bool,
+}
+
+/// The ways through a rule, in the order the evaluator tries them.
+fn directions(rule: &NatRule) -> impl Iterator<Item = Direction<'_>> {
+    let service = rule.service.as_ref();
+    let any = PortRange::ANY;
+    let reverse = match &rule.source {
+        NatSource::Static(StaticMap { real, mapped }) if !rule.unidirectional => Some(Direction {
+            interface: rule.mapped_interface,
+            protocol: service.map(|service| service.protocol),
+            from: mapped,
+            to: real,
+            from_ports: service.map_or(any, |service| service.mapped_source),
+            to_ports: service.map_or(any, |service| service.real_source),
+            depends_on_source: rule.destination.as_ref().is_some_and(|destination| {
+                !destination.real.is_any()
+                    || service.is_some_and(|service| service.real_destination != any)
+            }),
+        }),
+        _ => None,
+    };
+    let forward = rule.destination.as_ref().map(|destination| Direction {
+        interface: rule.real_interface,
+        protocol: service.map(|service| service.protocol),
+        from: &destination.mapped,
+        to: &destination.real,
+        from_ports: service.map_or(any, |service| service.mapped_destination),
+        to_ports: service.map_or(any, |service| service.real_destination),
+        depends_on_source: !rule.source.real().is_any()
+            || service.is_some_and(|service| service.real_source != any),
+    });
+    reverse.into_iter().chain(forward)
+}
+
+struct Table<'t> {
+    capacity: usize,
+    image: &'t mut Image,
+    report: &'t mut FitReport,
+}
+
+impl Table<'_> {
+    fn direction(
+        &mut self,
+        id: NatId,
+        direction: &Direction<'_>,
+        interface: Match,
+        later: &[NatRule],
+    ) {
+        let reason = if direction.depends_on_source {
+            // Unchanged for some sources and nothing later would change it for the others: nothing to do.
+            let unchanged =
+                direction.from == direction.to && direction.from_ports == direction.to_ports;
+            if unchanged && !may_match_later(direction, later) {
+                return;
+            }
+            Some(HostReason::DependsOnSource)
+        } else {
+            None
+        };
+        let addresses = moves(direction.from, direction.to);
+        let ports: Vec<_> = paired(
+            u32::from(direction.from_ports.low),
+            u32::from(direction.to_ports.low),
+            u64::from(direction.from_ports.count()),
+        )
+        .collect();
+        let reason = reason.or(addresses.is_none().then_some(HostReason::NotAligned));
+        let Some(addresses) = addresses.filter(|_| reason.is_none()) else {
+            self.host_decides(
+                id,
+                direction,
+                interface,
+                reason.unwrap_or(HostReason::NotAligned),
+            );
+            return;
+        };
+        for address in &addresses {
+            for &(port, port_to) in &ports {
+                let entry = Destination {
+                    address: address.to,
+                    address_keep: address.keep,
+                    l4_port: port_to as u16,
+                    l4_port_keep: port.keep() as u16,
+                    ..matching(interface, direction.protocol, address.from, port)
+                };
+                self.push(entry, DestinationOrigin::Nat(id));
+            }
+        }
+    }
+
+    fn host_decides(
+        &mut self,
+        id: NatId,
+        direction: &Direction<'_>,
+        interface: Match,
+        reason: HostReason,
+    ) {
+        self.report.host_decides.push((Subject::Nat(id), reason));
+        let ports = AddressRange {
+            low: u32::from(direction.from_ports.low),
+            high: u32::from(direction.from_ports.high),
+        };
+        let ports = blocks(ports);
+        for address in direction
+            .from
+            .ranges
+            .iter()
+            .flat_map(|range| blocks(*range))
+        {
+            for &port in &ports {
+                let entry = Destination {
+                    local: true,
+                    ..matching(interface, direction.protocol, address, port)
+                };
+                self.push(entry, DestinationOrigin::HostDecides(id));
+            }
+        }
+    }
+
+    fn push(&mut self, entry: Destination, origin: DestinationOrigin) {
+        self.report.wanted.destinations += 1;
+        if self.image.destinations.len() < self.capacity {
+            self.image.destinations.push(entry);
+            self.image.destination_origins.push(origin);
+        } else if self.report.first_nat_left_out.is_none() {
+            self.report.first_nat_left_out = origin.nat();
+        }
+    }
+
+    /// A table that could not take everything ends with an entry that sends the rest to the host.
+    fn close(&mut self) {
+        if self.report.wanted.destinations <= self.capacity {
+            return;
+        }
+        if let Some(last) = self.image.destination_origins.last_mut() {
+            if let Some(lost) = last.nat() {
+                self.report.first_nat_left_out = Some(lost);
+            }
+            *last = DestinationOrigin::Overflow;
+        }
+        if let Some(last) = self.image.destinations.last_mut() {
+            *last = Destination {
+                valid: true,
+                local: true,
+                ..Destination::default()
+            };
+        }
+    }
+}
+
+/// The part of an entry that says what it matches. `port` is a block of the low 16 bits.
+fn matching(interface: Match, protocol: Option<u8>, address: Block, port: Block) -> Destination {
+    Destination {
+        valid: true,
+        interface: interface.value,
+        interface_mask: interface.mask,
+        proto: protocol.unwrap_or(0),
+        proto_mask: if protocol.is_some() { 0xff } else { 0 },
+        dst: address.value,
+        dst_mask: address.mask(),
+        dport: port.value as u16,
+        dport_mask: port.mask() as u16,
+        ..Destination::default()
+    }
+}
+
+/// A block of addresses, where its first one goes, and which bits it keeps on the way.
+struct Move {
+    from: Block,
+    to: u32,
+    keep: u32,
+}
+
+/// Aligned blocks of `from` beside their places in `to`; `None` when that takes too many.
+fn moves(from: &AddressList, to: &AddressList) -> Option<Vec<Move>> {
+    if let Some(to) = to.single() {
+        let blocks = from.ranges.iter().flat_map(|range| blocks(*range));
+        return Some(blocks.map(|from| Move { from, to, keep: 0 }).collect());
+    }
+    let limit = BLOCK_LIMIT.max(2 * to.ranges.len());
+    let mut moves = Vec::new();
+    let mut position = 0;
+    for range in &from.ranges {
+        let mut done = 0;
+        while done < range.count() {
+            let (target, run) = run_at(to, position + done)?;
+            let count = run.min(range.count() - done);
+            let first = range.low + done as u32;
+            let pairs = paired(first, target, count).take(limit + 1);
+            moves.extend(pairs.map(|(from, to)| Move {
+                from,
+                to,
+                keep: from.keep(),
+            }));
+            if moves.len() > limit {
+                return None;
+            }
+            done += count;
+        }
+        position += range.count();
+    }
+    Some(moves)
+}
+
+/// The address at a position of a list that begins again, and how many follow it in one range.
+fn run_at(list: &AddressList, position: u64) -> Option<(u32, u64)> {
+    let mut left = position.checked_rem(list.count())?;
+    for range in &list.ranges {
+        if left < range.count() {
+            return Some((range.low + left as u32, range.count() - left));
+        }
+        left -= range.count();
+    }
+    None
+}
+
+/// Whether a later rule may map a destination that this direction leaves unchanged.
+fn may_match_later(direction: &Direction<'_>, later: &[NatRule]) -> bool {
+    later
+        .iter()
+        .filter(|rule| !rule.inactive)
+        .flat_map(directions)
+        .any(|other| other.from.overlaps(direction.from))
+}
+
+fn own_addresses(model: &Model, present: Set, table: &mut Table<'_>) {
+    const EVERY_PORT: Block = Block {
+        value: 0,
+        free_bits: 16,
+    };
+    for id in model.interface_ids() {
+        let (Some(interface), Some(own)) =
+            (of_rule(Some(id), present), model.interface(id).address)
+        else {
+            continue;
+        };
+        let mut addresses = vec![own.address()];
+        if own.prefix < 31 {
+            addresses.extend([own.subnet.low, own.subnet.high]);
+        }
+        for value in addresses {
+            let address = Block {
+                value,
+                free_bits: 0,
+            };
+            let entry = matching(interface, None, address, EVERY_PORT);
+            table.push(
+                Destination {
+                    local: true,
+                    ..entry
+                },
+                DestinationOrigin::Own(id),
+            );
+        }
+    }
+    let multicast = Block {
+        value: 0xe000_0000,
+        free_bits: 28,
+    };
+    let broadcast = Block {
+        value: u32::MAX,
+        free_bits: 0,
+    };
+    for address in [multicast, broadcast] {
+        let entry = matching(Match::ANY, None, address, EVERY_PORT);
+        table.push(
+            Destination {
+                local: true,
+                ..entry
+            },
+            DestinationOrigin::Multicast,
+        );
+    }
+}
