@@ -30,6 +30,9 @@ pub mod skid;
 /// Synchronous FIFOs.
 pub mod fifo;
 
+/// Flow table: exact match of the key, and what every flow has counted.
+pub mod flow;
+
 /// The pipeline wired up.
 pub mod top;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod lockstep;
+pub mod packet;
 pub mod ports;
 pub mod random;
 pub mod verilog;
