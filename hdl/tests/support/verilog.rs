@@ -29,14 +29,15 @@ pub fn connect_inputs(uut: &mut impl Block) {
 
 /// Warnings of Verilator `-Wall`, one line each, without the harmless classes.
 ///
-/// `UNUSEDSIGNAL`, `UNUSEDPARAM` and `DECLFILENAME` say nothing about what the circuit does: unused
-/// fields of a record and of constants shared by instances are common, and one file holds all.
+/// `UNUSEDSIGNAL`, `UNUSEDPARAM`, `DECLFILENAME` and `VARHIDDEN` say nothing about what the circuit
+/// does: some fields of a record are not used, one file holds all modules, and instances may have
+/// the name of a signal inside them.
 pub fn lint(name: &str, verilog: &str) -> Vec<String> {
     let directory = scratch(&format!("lint-{name}"));
     let source = directory.join("dut.v");
     std::fs::write(&source, verilog).expect("the scratch directory is writable");
     let run = Command::new("verilator")
-        .args(["--lint-only", "-Wall", "-Wno-UNUSEDSIGNAL", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME"])
+        .args(["--lint-only", "-Wall", "-Wno-UNUSEDSIGNAL", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME", "-Wno-VARHIDDEN"])
         .args(["--top-module", "dut"])
         .arg(&source)
         .output()
