@@ -6,9 +6,13 @@
 use std::path::Path;
 
 use layout::desc::Metadata;
-use layout::simulator::{self as region, Frame, RECORD_FRAME, RECORD_VERDICT, Record, STAGES};
+use layout::simulator::{
+    DRAIN, FEED, Frame, RECORD_FRAME, RECORD_VERDICT, REGION_BYTES, REGION_INDEX, RUN, Record,
+    STAGES, WAVE,
+};
+use layout::table::HOST_FRAME_BYTES;
 
-use crate::vfio::{self, Device};
+use crate::vfio::{self, Access, Device};
 
 /// What the simulator saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,83 +65,91 @@ pub struct Simulator<'a>(&'a mut dyn Device);
 impl<'a> Simulator<'a> {
     /// Checks that the device has the region.
     pub fn of(device: &'a mut dyn Device) -> Result<Self, Error> {
-        match device.region_info(region::REGION_INDEX) {
-            Some(info) if info.size >= region::REGION_BYTES as u64 => Ok(Self(device)),
+        match device.region_info(REGION_INDEX) {
+            Some(info) if info.size >= REGION_BYTES as u64 => Ok(Self(device)),
             _ => Err(Error::NoRegion),
         }
     }
 
-    /// Puts a frame at the end of what a port will receive.
-    pub fn feed(&mut self, port: u8, frame: &[u8]) -> Result<(), Error> {
-        let length = u16::try_from(frame.len()).map_err(|_| Error::FrameLength(frame.len()))?;
-        let header = Frame {
-            length,
-            port,
-            reserved: 0,
-        };
-        let mut bytes: Vec<u8> = header
-            .pack()
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect();
-        bytes.extend_from_slice(frame);
-        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-        self.write(region::FEED, &bytes)
-    }
-
-    /// Runs the clock until nothing is left to do.
-    pub fn run_until_idle(&mut self) -> Result<(), Error> {
-        self.write(region::RUN, &RUN_CLOCKS.to_le_bytes())?;
-        match self.read_u64(region::RUN)? {
-            1 => Ok(()),
-            _ => Err(Error::NotIdle(RUN_CLOCKS)),
+    /// Gives a port a frame to receive, runs the clock until nothing is left to do, and returns what
+    /// was seen since the last call, in the order it happened. Without a frame it only runs.
+    pub fn run(&mut self, frame: Option<(u8, &[u8])>) -> Result<Vec<Event>, Error> {
+        let feed = frame.map(|(port, frame)| encode(port, frame)).transpose()?;
+        let length = frame.map_or(0, |(_, frame)| frame.len());
+        let longest = RECORD_BYTES + length.max(HOST_FRAME_BYTES) + ALIGN;
+        let mut window = vec![0; DRAIN_READ_BYTES + longest];
+        let mut idle = [0; 8];
+        let mut accesses = Vec::new();
+        if let Some(data) = &feed {
+            accesses.push(Access::Write {
+                region: REGION_INDEX,
+                offset: FEED,
+                data,
+            });
         }
-    }
-
-    /// Takes what was seen since the last call, in the order it happened.
-    pub fn drain(&mut self) -> Result<Vec<Event>, Error> {
+        accesses.push(Access::Write {
+            region: REGION_INDEX,
+            offset: RUN,
+            data: &RUN_CLOCKS,
+        });
+        accesses.push(Access::Read {
+            region: REGION_INDEX,
+            offset: RUN,
+            data: &mut idle,
+        });
+        accesses.push(Access::Read {
+            region: REGION_INDEX,
+            offset: DRAIN,
+            data: &mut window,
+        });
+        self.0.batch(&mut accesses)?;
+        if u64::from_le_bytes(idle) != 1 {
+            return Err(Error::NotIdle(u64::from_le_bytes(RUN_CLOCKS)));
+        }
         let mut events = Vec::new();
-        loop {
-            let waiting = self.read_u64(region::DRAIN_BYTES)?;
-            if waiting == 0 {
-                return Ok(events);
-            }
-            let mut bytes = vec![0; waiting.min(DRAIN_WINDOW_BYTES) as usize];
-            self.0
-                .region_read(region::REGION_INDEX, region::DRAIN, &mut bytes)?;
-            let taken = parse_records(&bytes, &mut events)?;
-            if taken == 0 {
-                return Err(Error::Records("records wait but none can be read"));
-            }
+        // Only whole records are shown: none waits behind the last one if any would have fitted.
+        while parse_records(&window, &mut events)? + longest > window.len() {
+            self.0.region_read(REGION_INDEX, DRAIN, &mut window)?;
         }
+        Ok(events)
     }
 
     /// Starts a wave file.
     pub fn start_wave(&mut self, path: &Path) -> Result<(), Error> {
-        self.write(region::WAVE, path.as_os_str().as_encoded_bytes())
+        self.write(WAVE, path.as_os_str().as_encoded_bytes())
     }
 
     /// Ends the wave file.
     pub fn stop_wave(&mut self) -> Result<(), Error> {
-        self.write(region::WAVE, &[])
-    }
-
-    fn read_u64(&mut self, offset: u64) -> Result<u64, Error> {
-        let mut bytes = [0; 8];
-        self.0
-            .region_read(region::REGION_INDEX, offset, &mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        self.write(WAVE, &[])
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        Ok(self.0.region_write(region::REGION_INDEX, offset, bytes)?)
+        Ok(self.0.region_write(REGION_INDEX, offset, bytes)?)
     }
 }
 
-/// Parses whole records and returns how many; a zero header is the end of what was there.
+/// A frame as the region wants it.
+fn encode(port: u8, frame: &[u8]) -> Result<Vec<u8>, Error> {
+    let length = u16::try_from(frame.len()).map_err(|_| Error::FrameLength(frame.len()))?;
+    let header = Frame {
+        length,
+        port,
+        reserved: 0,
+    };
+    let mut bytes: Vec<u8> = header
+        .pack()
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    bytes.extend_from_slice(frame);
+    bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+    Ok(bytes)
+}
+
+/// Parses whole records and returns their bytes; a zero header is the end of what was there.
 fn parse_records(bytes: &[u8], events: &mut Vec<Event>) -> Result<usize, Error> {
     let mut at = 0;
-    let mut count = 0;
     while let Some(header) = bytes.get(at..at + RECORD_BYTES) {
         let record = Record::unpack(&words(header));
         if record == Record::default() {
@@ -150,9 +162,8 @@ fn parse_records(bytes: &[u8], events: &mut Vec<Event>) -> Result<usize, Error> 
             .ok_or(Error::Records("a record is cut"))?;
         events.push(parse_record(&record, body)?);
         at = end.next_multiple_of(ALIGN);
-        count += 1;
     }
-    Ok(count)
+    Ok(at)
 }
 
 fn parse_record(record: &Record, body: &[u8]) -> Result<Event, Error> {
@@ -197,10 +208,10 @@ const ALIGN: usize = 8;
 const RECORD_BYTES: usize = Record::WORDS * 4;
 /// Packed `Metadata` in a verdict record.
 const METADATA_BYTES: usize = 16;
-/// From `DRAIN` to the end of the region.
-const DRAIN_WINDOW_BYTES: u64 = region::REGION_BYTES as u64 - region::DRAIN;
+/// Room for the records of one frame and what the host made of it; more takes another read.
+const DRAIN_READ_BYTES: usize = 2048;
 /// Far more than any frame needs, few enough that the slowest card answers in time.
-const RUN_CLOCKS: u64 = 100_000;
+const RUN_CLOCKS: [u8; 8] = 100_000u64.to_le_bytes();
 
 #[cfg(test)]
 mod tests {
@@ -241,7 +252,10 @@ mod tests {
         ]
         .concat();
         let mut events = Vec::new();
-        assert_eq!(parse_records(&bytes, &mut events).expect("records"), 2);
+        assert_eq!(
+            parse_records(&bytes, &mut events).expect("records"),
+            bytes.len() - 64
+        );
         assert_eq!(
             events[0],
             Event::Left {

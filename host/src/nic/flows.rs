@@ -43,23 +43,20 @@ pub struct FlowTotals {
 impl Nic {
     /// Installs both directions of a connection; no packet sees one without the other. A key that is
     /// installed already gets the new action and counts from zero.
-    pub fn install_flows(&mut self, pair: &[FlowEntry; 2]) -> Result<(), Error> {
-        let mut slots = [0; 2];
-        let mut pinned = None;
-        for (slot, entry) in slots.iter_mut().zip(pair) {
-            *slot = self.make_room(&entry.key(), pinned)?;
-            pinned = Some(*slot);
-        }
-        self.write_pair(Table::Flow, slots, pair.map(|entry| entry.pack()))?;
-        for (slot, entry) in slots.into_iter().zip(pair) {
-            self.flows.placement.place(entry.key(), slot);
-            let flow = Flow {
-                action: entry.action(),
-                totals: FlowTotals::default(),
-                seen: FlowStats::default(),
-            };
-            self.flows.flows.insert(entry.key(), flow);
-        }
+    pub fn install_pair(&mut self, pair: &[FlowEntry; 2]) -> Result<(), Error> {
+        let first = self.make_room(&pair[0].key(), None)?;
+        let second = self.make_room(&pair[1].key(), Some(first))?;
+        self.write_pair(Table::Flow, [first, second], pair.map(|entry| entry.pack()))?;
+        self.flows.note(first, &pair[0]);
+        self.flows.note(second, &pair[1]);
+        Ok(())
+    }
+
+    /// Installs the only direction of a connection that nothing answers.
+    pub fn install_flow(&mut self, entry: &FlowEntry) -> Result<(), Error> {
+        let slot = self.make_room(&entry.key(), None)?;
+        self.write_entry(Table::Flow, slot, &entry.pack())?;
+        self.flows.note(slot, entry);
         Ok(())
     }
 
@@ -133,6 +130,19 @@ impl Nic {
             flow.seen = FlowStats::default();
         }
         Ok(())
+    }
+}
+
+impl FlowMirror {
+    /// Notes what was written to a slot.
+    fn note(&mut self, slot: usize, entry: &FlowEntry) {
+        self.placement.place(entry.key(), slot);
+        let flow = Flow {
+            action: entry.action(),
+            totals: FlowTotals::default(),
+            seen: FlowStats::default(),
+        };
+        self.flows.insert(entry.key(), flow);
     }
 }
 
