@@ -20,6 +20,8 @@ pub mod lower;
 pub mod model;
 /// Sets of addresses and ports.
 pub mod range;
+/// A decision told in the phases of packet-tracer.
+pub mod trace;
 
 pub use compile::compile;
 pub use decision::{AclBasis, Decision, DropReason, SourceTranslation, Verdict};

@@ -484,7 +484,9 @@ impl Context<'_, '_> {
 /// Protocol, source and destination ports of a service that NAT can use.
 fn transport_ports(service: Service) -> Option<(u8, Option<PortRange>, Option<PortRange>)> {
     match service {
-        Service::Protocol(protocol @ Protocol::Number(number)) if protocol.transport().is_some() => {
+        Service::Protocol(protocol @ Protocol::Number(number))
+            if protocol.transport().is_some() =>
+        {
             Some((number, None, None))
         }
         Service::Ports {

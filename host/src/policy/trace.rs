@@ -1,0 +1,639 @@
+//! A decision told in the phases that packet-tracer users know, with the lines of the configuration that acted.
+//!
+//! The decision is taken by `eval`; here it is only told. Output as text or JSON is the caller's choice; both carry
+//! the same.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use layout::table::Key;
+use serde_json::{Value, json};
+
+use super::decision::{
+    AclBasis, AclResult, Decision, DropReason, Egress, SourceTranslation, Untranslate, Verdict, Way,
+};
+use super::eval::{ICMP, TCP, UDP};
+use super::model::{ClassId, InterfaceId, Model, NatId, NatSource};
+use crate::config::ast::access_list::{Entry, IcmpSpec, Log, PortSpec, ProtocolSpec};
+use crate::config::ast::mpf::InspectProtocol;
+use crate::config::ast::primitive::Endpoint;
+use crate::config::{Name, Parsed, Span};
+
+/// A told decision.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The phases in order; only the last one can have dropped the packet.
+    pub phases: Vec<Phase>,
+    /// `nameif` the packet came in on.
+    pub input: String,
+    /// `nameif` it leaves on, as far as that was decided.
+    pub output: Option<String>,
+    /// The end of it.
+    pub verdict: Verdict,
+    /// The decision behind it.
+    pub decision: Decision,
+    /// Source address and port after translation; equal to the packet's own without one.
+    pub mapped_source: Option<(Ipv4Addr, u16)>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Type, such as `ACCESS-LIST`.
+    pub kind: &'static str,
+    /// Subtype, such as `rpf-check`; may be empty.
+    pub subtype: &'static str,
+    /// Let pass; else it dropped the packet.
+    pub allow: bool,
+    /// Lines of the configuration that acted, as entered; `Implicit Rule` when none did.
+    pub config: Vec<String>,
+    /// Numbers of those lines.
+    pub lines: Vec<u32>,
+    /// What it did.
+    pub information: Vec<String>,
+}
+
+/// Tells a decision. `mapped` is the address and port a dynamic translation got, when the caller has allocated one;
+/// otherwise the one it would get on an idle device is shown.
+pub fn trace(
+    parsed: &Parsed,
+    model: &Model,
+    key: &Key,
+    decision: &Decision,
+    mapped: Option<(u32, u16)>,
+) -> Trace {
+    let mut teller = Teller {
+        parsed,
+        model,
+        key,
+        decision,
+        phases: Vec::new(),
+    };
+    let mapped = teller.mapped(mapped);
+    teller.tell(mapped);
+    let name = |id: InterfaceId| {
+        model
+            .interfaces
+            .get(usize::from(id.0))
+            .map(|i| i.name.clone())
+    };
+    Trace {
+        phases: teller.phases,
+        input: name(InterfaceId(key.interface)).unwrap_or_default(),
+        output: decision.egress.and_then(|egress| name(egress.interface)),
+        verdict: decision.verdict,
+        decision: *decision,
+        mapped_source: mapped.map(|(address, port)| (Ipv4Addr::from_bits(address), port)),
+    }
+}
+
+struct Teller<'t> {
+    parsed: &'t Parsed,
+    model: &'t Model,
+    key: &'t Key,
+    decision: &'t Decision,
+    phases: Vec<Phase>,
+}
+
+impl Teller<'_> {
+    /// Goes through the phases up to the one that dropped the packet.
+    fn tell(&mut self, mapped: Option<(u32, u16)>) {
+        let decision = self.decision;
+        self.phase(
+            "FLOW-LOOKUP",
+            "",
+            true,
+            &[],
+            vec!["Found no matching flow, creating a new flow".into()],
+        );
+        if let Some(found) = decision.untranslate {
+            self.untranslated(found);
+        }
+        if decision.verdict == Verdict::Local {
+            return self.phase(
+                "ROUTE-LOOKUP",
+                "input",
+                true,
+                &[],
+                vec!["The destination is the device itself".into()],
+            );
+        }
+        match decision.egress {
+            Some(egress) => self.routed(egress),
+            None => return self.not_routed(),
+        }
+        if decision.verdict == Verdict::Drop(DropReason::InterfaceDown) {
+            return;
+        }
+        let Some(result) = decision.ingress_acl else {
+            return;
+        };
+        self.access(result, true);
+        if decision.verdict == Verdict::Drop(DropReason::SecurityFailed) {
+            let text = "The security levels need `same-security-traffic permit`";
+            return self.phase(
+                "ACCESS-LIST",
+                "same-security",
+                false,
+                &[],
+                vec![text.into()],
+            );
+        }
+        if let Some(result) = decision.egress_acl {
+            self.access(result, false);
+        }
+        if decision.verdict == Verdict::Drop(DropReason::AclDrop) {
+            return;
+        }
+        if let Some(class) = decision.settings {
+            self.class("CONN-SETTINGS", "", class);
+        }
+        self.per_session();
+        self.phase("IP-OPTIONS", "", true, &[], Vec::new());
+        self.translated(mapped);
+        match decision.verdict {
+            Verdict::Drop(DropReason::XlateFailed | DropReason::NoXlateToPatPool) => return,
+            _ => {}
+        }
+        if let Some(class) = decision.inspect {
+            let subtype = match self.model.class(class).inspect.as_ref().map(|i| i.protocol) {
+                Some(InspectProtocol::Skinny) => "inspect-skinny",
+                _ => "inspect-sip",
+            };
+            self.class("INSPECT", subtype, class);
+        }
+        self.rpf_check();
+        if decision.verdict == Verdict::Permit {
+            self.phase(
+                "FLOW-CREATION",
+                "",
+                true,
+                &[],
+                vec!["New flow created, packet dispatched to next module".into()],
+            );
+            self.adjacency();
+        }
+    }
+
+    fn phase(
+        &mut self,
+        kind: &'static str,
+        subtype: &'static str,
+        allow: bool,
+        spans: &[Span],
+        information: Vec<String>,
+    ) {
+        let source = &self.parsed.source;
+        self.phases.push(Phase {
+            kind,
+            subtype,
+            allow,
+            config: spans.iter().map(|span| source.command(*span)).collect(),
+            lines: spans.iter().map(|span| span.line).collect(),
+            information,
+        });
+    }
+
+    fn untranslated(&mut self, found: Untranslate) {
+        let rule = self.model.nat_rule(found.rule);
+        let far = match found.way {
+            Way::Reverse => rule.real_interface,
+            Way::Forward => rule.mapped_interface,
+        };
+        let mut information = Vec::new();
+        if let Some(far) = far.filter(|_| !rule.route_lookup) {
+            let name = &self.model.interface(far).name;
+            information.push(format!("NAT divert to egress interface {name}"));
+        }
+        information.push(format!(
+            "Untranslate {} to {}",
+            self.end(self.key.dst, self.key.dport),
+            self.end(self.decision.destination, self.decision.destination_port)
+        ));
+        let subtype = if rule.source.is_static() {
+            "static"
+        } else {
+            "dynamic"
+        };
+        self.phase(
+            "UN-NAT",
+            subtype,
+            true,
+            &self.nat_lines(found.rule),
+            information,
+        );
+    }
+
+    /// Address and port as packet-tracer prints them; ICMP has no ports.
+    fn end(&self, address: u32, port: u16) -> String {
+        match self.key.proto {
+            TCP | UDP => format!("{}/{port}", Ipv4Addr::from_bits(address)),
+            _ => format!("{}/0", Ipv4Addr::from_bits(address)),
+        }
+    }
+
+    fn nat_lines(&self, rule: NatId) -> Vec<Span> {
+        let rule = self.model.nat_rule(rule);
+        let definition = rule.object.as_ref().and_then(|object| {
+            let objects = &self.parsed.config.network_objects;
+            let written = objects
+                .iter()
+                .find(|written| written.name.node == object.name)?;
+            Some([written.name.span, object.definition])
+        });
+        definition
+            .into_iter()
+            .flatten()
+            .chain([rule.span])
+            .collect()
+    }
+
+    fn routed(&mut self, egress: Egress) {
+        let interface = self.model.interface(egress.interface);
+        let route = &self.model.routes[egress.route];
+        let up = !interface.shutdown;
+        let hop = Ipv4Addr::from_bits(egress.next_hop);
+        let information = vec![format!(
+            "found next-hop {hop} using egress ifc {}",
+            interface.name
+        )];
+        let spans: Vec<Span> = route.span.into_iter().collect();
+        self.phase(
+            "ROUTE-LOOKUP",
+            "Resolve Egress Interface",
+            up,
+            &spans,
+            information,
+        );
+    }
+
+    fn not_routed(&mut self) {
+        let text = match self.decision.verdict {
+            Verdict::Drop(DropReason::SecurityFailed) => {
+                "The address belongs to another interface of the device"
+            }
+            Verdict::Drop(DropReason::InterfaceDown) => "The input interface is down",
+            _ => "No route to host",
+        };
+        self.phase(
+            "ROUTE-LOOKUP",
+            "Resolve Egress Interface",
+            false,
+            &[],
+            vec![text.into()],
+        );
+    }
+
+    fn access(&mut self, result: AclResult, ingress: bool) {
+        let mut spans = Vec::new();
+        let mut subtype = "";
+        let mut information = Vec::new();
+        let bound = if ingress {
+            let input = self.model.interface(InterfaceId(self.key.interface));
+            [input.in_acl, self.model.global_acl]
+        } else {
+            let output = self.decision.egress.map(|egress| egress.interface);
+            [output.and_then(|id| self.model.interface(id).out_acl), None]
+        };
+        match result.by {
+            AclBasis::Ace(id) => {
+                if let Some((ace, _)) = self.model.ace(id) {
+                    let binding = bound.iter().flatten().find(|bound| bound.acl == ace.acl);
+                    spans.extend(binding.map(|bound| bound.span));
+                    spans.push(ace.span);
+                    if matches!(ace.log, Some(Log::Messages { .. })) {
+                        subtype = "log";
+                    }
+                    spans.extend(self.group_lines(ace.acl.0, ace.line));
+                }
+            }
+            AclBasis::ImplicitDeny => {
+                spans.extend(bound.iter().flatten().map(|bound| bound.span));
+                information.push("No entry matches: implicit deny".to_owned());
+            }
+            AclBasis::SecurityLevel => {
+                let input = self.model.interface(InterfaceId(self.key.interface));
+                let output = self
+                    .decision
+                    .egress
+                    .map(|e| self.model.interface(e.interface));
+                information.extend(output.map(|output| {
+                    format!(
+                        "No access-group: from {} (level {}) to {} (level {})",
+                        input.name, input.level, output.name, output.level
+                    )
+                }));
+            }
+        }
+        self.phase("ACCESS-LIST", subtype, result.permit, &spans, information);
+    }
+
+    /// The groups a line of an access list names, with their members.
+    fn group_lines(&self, acl: u16, line: u32) -> Vec<Span> {
+        let config = &self.parsed.config;
+        let written = config
+            .access_lists
+            .get(usize::from(acl))
+            .and_then(|list| list.entries.get(line as usize - 1));
+        let Some(Entry::Extended(entry)) = written.map(|entry| &entry.node) else {
+            return Vec::new();
+        };
+        let mut names: Vec<&Name> = Vec::new();
+        if let ProtocolSpec::Group(name) = &entry.protocol {
+            names.push(name);
+        }
+        for end in [&entry.source, &entry.destination] {
+            if let Endpoint::Group(name) = &end.node {
+                names.push(name);
+            }
+        }
+        for port in [&entry.source_port, &entry.destination_port]
+            .into_iter()
+            .flatten()
+        {
+            if let PortSpec::Group(name) = &port.node {
+                names.push(name);
+            }
+        }
+        if let Some(IcmpSpec::Group(name)) = entry.icmp.as_ref().map(|icmp| &icmp.node) {
+            names.push(name);
+        }
+        names
+            .into_iter()
+            .flat_map(|name| self.group(name))
+            .collect()
+    }
+
+    fn group(&self, name: &Name) -> Vec<Span> {
+        fn spans<M>(group: &crate::config::ast::object::Group<M>) -> Vec<Span> {
+            let members = group.members.iter().map(|member| member.span);
+            std::iter::once(group.name.span).chain(members).collect()
+        }
+        let config = &self.parsed.config;
+        let services = config.service_groups.iter().map(|typed| &typed.group);
+        let found = config
+            .network_groups
+            .iter()
+            .find(|group| group.name == *name)
+            .map(spans);
+        found
+            .or_else(|| {
+                services
+                    .into_iter()
+                    .find(|group| group.name == *name)
+                    .map(spans)
+            })
+            .or_else(|| {
+                config
+                    .protocol_groups
+                    .iter()
+                    .find(|group| group.name == *name)
+                    .map(spans)
+            })
+            .or_else(|| {
+                config
+                    .icmp_groups
+                    .iter()
+                    .find(|group| group.name == *name)
+                    .map(spans)
+            })
+            .unwrap_or_default()
+    }
+
+    fn class(&mut self, kind: &'static str, subtype: &'static str, id: ClassId) {
+        let class = self.model.class(id);
+        let mut spans = class.spans.to_vec();
+        let mut information = Vec::new();
+        if kind == "INSPECT" {
+            if let Some(inspect) = &class.inspect {
+                spans.push(inspect.span);
+                information.extend(
+                    inspect
+                        .tls_proxy
+                        .iter()
+                        .map(|name| format!("TLS proxy {name}")),
+                );
+            }
+        } else {
+            spans.extend(class.idle_s.map(|(_, span)| span));
+            spans.extend(class.limits.map(|(_, span)| span));
+        }
+        spans.sort_by_key(|span| (span.line, span.start));
+        self.phase(kind, subtype, true, &spans, information);
+    }
+
+    fn per_session(&mut self) {
+        let kind = if self.decision.per_session {
+            "per-session"
+        } else {
+            "multi-session"
+        };
+        self.phase(
+            "NAT",
+            "per-session",
+            true,
+            &[],
+            vec![format!("Translations of this flow are {kind}")],
+        );
+    }
+
+    fn translated(&mut self, mapped: Option<(u32, u16)>) {
+        let verdict = self.decision.verdict;
+        let word = match self.decision.source {
+            SourceTranslation::Static { .. } => "Static",
+            _ => "Dynamic",
+        };
+        if verdict == Verdict::Drop(DropReason::XlateFailed) {
+            let text =
+                "No translation can be made: the protocol has no ports, or no address is known";
+            return self.phase("NAT", "", false, &[], vec![text.into()]);
+        }
+        if let (Some(rule), Some((address, port))) = (self.decision.source.rule(), mapped) {
+            let from = self.end(self.key.src, self.key.sport);
+            let text = format!("{word} translate {from} to {}", self.end(address, port));
+            self.phase("NAT", "", true, &self.nat_lines(rule), vec![text]);
+        }
+        if verdict == Verdict::Drop(DropReason::NoXlateToPatPool) {
+            let text = "The destination is shared by PAT and no connection is known for it";
+            self.phase("NAT", "", false, &[], vec![text.into()]);
+        }
+    }
+
+    fn rpf_check(&mut self) {
+        let failed = self.decision.verdict == Verdict::Drop(DropReason::RpfFailed);
+        let rule = self.decision.reverse;
+        if !failed && rule.is_none() {
+            return;
+        }
+        let mut information = Vec::new();
+        if failed {
+            information
+                .push("Asymmetric NAT rules matched for forward and reverse flows".to_owned());
+            if self.decision.untranslate.is_none() {
+                information.push(
+                    "From this side the mapped address must be used, not the real one".to_owned(),
+                );
+            }
+        }
+        let spans = rule.map(|rule| self.nat_lines(rule)).unwrap_or_default();
+        self.phase("NAT", "rpf-check", !failed, &spans, information);
+    }
+
+    fn adjacency(&mut self) {
+        if let Some(egress) = self.decision.egress {
+            let name = &self.model.interface(egress.interface).name;
+            let hop = Ipv4Addr::from_bits(egress.next_hop);
+            self.phase(
+                "ADJACENCY",
+                "next-hop and adjacency",
+                true,
+                &[],
+                vec![format!("next-hop {hop} on {name}")],
+            );
+        }
+    }
+
+    /// Source after translation.
+    fn mapped(&self, allocated: Option<(u32, u16)>) -> Option<(u32, u16)> {
+        match self.decision.source {
+            SourceTranslation::None => None,
+            SourceTranslation::Static { address, port, .. } => Some((address, port)),
+            SourceTranslation::DynamicNat { rule } => {
+                allocated.or_else(|| self.first_of_pool(rule))
+            }
+            SourceTranslation::DynamicPat { rule } => {
+                allocated.or_else(|| self.preferred_port(rule))
+            }
+        }
+    }
+
+    fn first_of_pool(&self, rule: NatId) -> Option<(u32, u16)> {
+        match &self.model.nat_rule(rule).source {
+            NatSource::Dynamic { pool, .. } => Some((pool.one_to_one.at(0)?, self.key.sport)),
+            NatSource::Static(_) => None,
+        }
+    }
+
+    /// What PAT gives on an idle device: the packet's own port, or the next above it that no static rule owns.
+    fn preferred_port(&self, rule: NatId) -> Option<(u32, u16)> {
+        let egress = self.decision.egress?.interface;
+        let address = self.model.pat_ranges(rule, egress).next()?.low;
+        let own = self.key.sport;
+        if self.key.proto == ICMP {
+            return Some((address, own));
+        }
+        let port = (own..=u16::MAX).find(|&port| {
+            !self
+                .model
+                .owned
+                .contains(egress, self.key.proto, address, port)
+        })?;
+        Some((address, port))
+    }
+}
+
+impl Trace {
+    /// As JSON, field by field.
+    pub fn to_json(&self) -> Value {
+        let phases: Vec<Value> = self
+            .phases
+            .iter()
+            .enumerate()
+            .map(|(index, phase)| {
+                json!({
+                    "phase": index + 1,
+                    "type": phase.kind,
+                    "subtype": phase.subtype,
+                    "result": result_word(phase.allow),
+                    "config": phase.config,
+                    "lines": phase.lines,
+                    "information": phase.information,
+                })
+            })
+            .collect();
+        let reason = self.drop_reason();
+        json!({
+            "phases": phases,
+            "input_interface": self.input,
+            "output_interface": self.output,
+            "action": self.action(),
+            "drop_reason": reason.map(DropReason::name),
+            "drop_text": reason.map(DropReason::text),
+            "destination": {
+                "address": Ipv4Addr::from_bits(self.decision.destination).to_string(),
+                "port": self.decision.destination_port,
+            },
+            "mapped_source": self.mapped_source.map(|(address, port)| {
+                json!({ "address": address.to_string(), "port": port })
+            }),
+            "next_hop": self.decision.egress.map(|e| Ipv4Addr::from_bits(e.next_hop).to_string()),
+        })
+    }
+
+    fn drop_reason(&self) -> Option<DropReason> {
+        match self.verdict {
+            Verdict::Drop(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// `allow` or `drop`; what is for the device itself is `local`.
+    pub fn action(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Permit => "allow",
+            Verdict::Local => "local",
+            Verdict::Drop(_) => "drop",
+        }
+    }
+}
+
+/// As the device prints it.
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, phase) in self.phases.iter().enumerate() {
+            writeln!(f, "Phase: {}", index + 1)?;
+            writeln!(f, "Type: {}", phase.kind)?;
+            writeln!(f, "Subtype: {}", phase.subtype)?;
+            writeln!(f, "Result: {}", result_word(phase.allow))?;
+            writeln!(f, "Config:")?;
+            if phase.config.is_empty() {
+                writeln!(f, "Implicit Rule")?;
+            }
+            for line in &phase.config {
+                writeln!(f, "{line}")?;
+            }
+            writeln!(f, "Additional Information:")?;
+            for line in &phase.information {
+                writeln!(f, "{line}")?;
+            }
+            writeln!(f)?;
+        }
+        let state = |up: bool| if up { "up" } else { "down" };
+        let down = self.verdict == Verdict::Drop(DropReason::InterfaceDown);
+        let input_up = !(down && self.output.is_none());
+        writeln!(f, "Result:")?;
+        writeln!(f, "input-interface: {}", self.input)?;
+        writeln!(
+            f,
+            "input-status: {0}\ninput-line-status: {0}",
+            state(input_up)
+        )?;
+        if let Some(output) = &self.output {
+            writeln!(f, "output-interface: {output}")?;
+            writeln!(
+                f,
+                "output-status: {0}\noutput-line-status: {0}",
+                state(!down)
+            )?;
+        }
+        writeln!(f, "Action: {}", self.action())?;
+        if let Some(reason) = self.drop_reason() {
+            writeln!(f, "Drop-reason: ({}) {}", reason.name(), reason.text())?;
+        }
+        Ok(())
+    }
+}
+
+fn result_word(allow: bool) -> &'static str {
+    if allow { "ALLOW" } else { "DROP" }
+}
