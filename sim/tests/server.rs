@@ -1,5 +1,7 @@
 //! The vfio-user server over a real socket, driven by the `vfio_user` crate's client and by raw bytes.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
