@@ -10,12 +10,17 @@
 //!                               └── verilated  the RTL, clocked
 //! ```
 
+/// Frames for tests and benches.
+pub mod frame;
 /// The far end of the ports.
 pub mod wire;
 /// The seam: what every simulated card offers.
 pub mod card;
 /// The behavioural card, the oracle of the RTL.
 pub mod model;
+/// The RTL card.
+#[cfg(feature = "verilator")]
+pub mod verilated;
 /// What a driver does through BAR0, in process and without a socket.
 pub mod access;
 /// The vfio-user device in front of a card.
@@ -24,3 +29,5 @@ pub mod server;
 pub use access::Access;
 pub use card::{Body, Card, Record};
 pub use model::Model;
+#[cfg(feature = "verilator")]
+pub use verilated::Verilated;
