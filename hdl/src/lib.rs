@@ -32,6 +32,8 @@ pub mod fifo;
 
 /// Flow table: exact match of the key, and what every flow has counted.
 pub mod flow;
+/// Destination lookup: un-NAT and the card's own addresses.
+pub mod destination;
 
 /// The pipeline wired up.
 pub mod top;

@@ -1,0 +1,75 @@
+//! First of 144 candidates: a two-level priority encoder of twelve groups of twelve.
+//!
+//! `candidates` must keep still; `found` and `place` are right three clocks later. A flat encoder of this width
+//! would set the clock of the whole card. About 250 LUTs.
+
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+/// The encoder; see the module's text.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct First {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// One bit a candidate.
+    pub candidates: Signal<In, Bits<144>>,
+    /// There is a candidate.
+    pub found: Signal<Out, Bit>,
+    /// The lowest one.
+    pub place: Signal<Out, Bits<8>>,
+    any: [DFF<Bit>; 12],
+    group_found: DFF<Bit>,
+    group_base: DFF<Bits<8>>,
+    group: DFF<Bits<12>>,
+    place_found: DFF<Bit>,
+    place_register: DFF<Bits<8>>,
+    offset: Signal<Local, Bits<8>>,
+    bases: [Constant<Bits<8>>; 12],
+    offsets: [Constant<Bits<8>>; 12],
+}
+
+impl Default for First {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            candidates: Signal::default(),
+            found: Signal::default(),
+            place: Signal::default(),
+            any: Default::default(),
+            group_found: DFF::default(),
+            group_base: DFF::default(),
+            group: DFF::default(),
+            place_found: DFF::default(),
+            place_register: DFF::default(),
+            offset: Signal::default(),
+            bases: std::array::from_fn(|group| Constant::new((12 * group).to_bits())),
+            offsets: std::array::from_fn(|offset| Constant::new(offset.to_bits())),
+        }
+    }
+}
+
+impl Logic for First {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, group_found, group_base, group, place_found, place_register);
+        // The last assignment wins, so the lowest comes last.
+        self.group_found.d.next = false;
+        self.offset.next = 0.into();
+        for i in 0..12 {
+            self.any[i].clock.next = self.clock.val();
+            self.any[i].d.next = self.candidates.val().get_bits::<12>(i * 12).any();
+            if self.any[11 - i].q.val() {
+                self.group_found.d.next = true;
+                self.group_base.d.next = self.bases[11 - i].val();
+                self.group.d.next = self.candidates.val().get_bits::<12>(132 - i * 12);
+            }
+            if self.group.q.val().get_bit(11 - i) {
+                self.offset.next = self.offsets[11 - i].val();
+            }
+        }
+        self.place_found.d.next = self.group_found.q.val();
+        self.place_register.d.next = self.group_base.q.val() + self.offset.val();
+        self.found.next = self.place_found.q.val();
+        self.place.next = self.place_register.q.val();
+    }
+}
