@@ -12,11 +12,29 @@ pub mod slab;
 pub mod seeded;
 /// What is due when.
 pub mod deadline;
+/// One direction of a connection and its card entry.
+pub mod leg;
+/// One connection: its two legs, what was seen of it, its TCP state.
+pub mod conn;
+/// All connections by key.
+pub mod conns;
 /// Which ports of one mapped address are in use.
 pub mod ports;
+/// Blocks of ports given out to hosts.
+pub mod blocks;
+/// Addresses given out whole.
+pub mod pool;
+/// All translations: one-to-one and by port.
+pub mod xlate;
+/// `show conn` and `show xlate`.
+pub mod show;
 
+pub use conn::{Conn, State, Teardown};
+pub use conns::Conns;
+pub use leg::{Direction, Leg};
 pub use limits::Limits;
 pub use slab::Handle;
+pub use xlate::{Xlate, Xlates};
 
 /// Time since an origin that the caller chooses and keeps.
 pub type Time = std::time::Duration;

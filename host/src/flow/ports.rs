@@ -59,6 +59,13 @@ impl Ports {
         was_free
     }
 
+    /// Takes every port of a range.
+    pub fn strike_out(&mut self, range: RangeInclusive<u16>) {
+        for port in range {
+            self.take(port);
+        }
+    }
+
     /// Gives a port back.
     pub fn release(&mut self, port: u16) {
         let (word, bit) = place(port);

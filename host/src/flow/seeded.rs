@@ -4,7 +4,7 @@
 //! replay with the same seed must take the same decisions.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
 
 /// Hashes with SipHash after a secret first block.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,9 +42,7 @@ impl Random {
     /// A number in `low..=high`.
     pub fn within(&mut self, low: u16, high: u16) -> u16 {
         self.drawn += 1;
-        let mut hasher = self.seed.build_hasher();
-        self.drawn.hash(&mut hasher);
         let span = u64::from(high - low) + 1;
-        low + (hasher.finish() % span) as u16
+        low + (self.seed.hash_one(self.drawn) % span) as u16
     }
 }

@@ -434,15 +434,28 @@ impl Owned {
         }
     }
 
+    /// Ports of a mapped address that static rules own, for whoever allocates PAT ports.
+    pub fn ports(
+        &self,
+        interface: InterfaceId,
+        protocol: u8,
+        address: u32,
+    ) -> impl Iterator<Item = PortRange> {
+        let hosts = self.hosts.get(&address).into_iter().flatten();
+        hosts
+            .chain(&self.blocks)
+            .filter(move |owned| {
+                owned.addresses.contains(address)
+                    && owned.protocol.is_none_or(|own| own == protocol)
+                    && owned.interface.is_none_or(|own| own == interface)
+            })
+            .map(|owned| owned.ports)
+    }
+
     /// Whether a static rule owns the port of a mapped address, so that PAT must not give it out.
     pub fn contains(&self, interface: InterfaceId, protocol: u8, address: u32, port: u16) -> bool {
-        let hosts = self.hosts.get(&address).into_iter().flatten();
-        hosts.chain(&self.blocks).any(|owned| {
-            owned.addresses.contains(address)
-                && owned.ports.contains(port)
-                && owned.protocol.is_none_or(|own| own == protocol)
-                && owned.interface.is_none_or(|own| own == interface)
-        })
+        self.ports(interface, protocol, address)
+            .any(|owned| owned.contains(port))
     }
 }
 

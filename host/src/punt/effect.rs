@@ -10,7 +10,7 @@ use crate::flow::Handle;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Write both directions of a connection in one step. If the card has no room, say so with
-    /// `SlowPath::handle_refused`.
+    /// [`SlowPath::handle_refused`](super::SlowPath::handle_refused).
     InstallPair {
         /// The connection.
         conn: Handle,
@@ -48,7 +48,7 @@ pub enum Effect {
     /// Write the card's `EPOCH`.
     SetEpoch(u8),
     /// Read what the card counted for a connection and pass it to
-    /// `SlowPath::handle_stats`.
+    /// [`SlowPath::handle_stats`](super::SlowPath::handle_stats).
     ReadStats {
         /// The connection.
         conn: Handle,
