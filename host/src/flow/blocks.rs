@@ -49,7 +49,10 @@ impl Blocks {
         if has >= BLOCKS_PER_HOST || given >= BLOCKS.count() {
             return Vec::new();
         }
-        BLOCKS.map(|block| (address, block)).filter(|block| !self.owners.contains_key(block)).collect()
+        BLOCKS
+            .map(|block| (address, block))
+            .filter(|block| !self.owners.contains_key(block))
+            .collect()
     }
 
     /// A port of a block comes into use; a free block becomes the host's.
@@ -66,7 +69,9 @@ impl Blocks {
     /// A port is free again; a block without ports in use goes back.
     pub fn release(&mut self, address: Ipv4Addr, port: u16) {
         let block = (address, ports::block(port));
-        let Some((host, used)) = self.owners.get_mut(&block) else { return };
+        let Some((host, used)) = self.owners.get_mut(&block) else {
+            return;
+        };
         *used -= 1;
         if *used > 0 {
             return;

@@ -8,13 +8,12 @@ use std::net::Ipv4Addr;
 
 use layout::table::FlowStats;
 
-use super::limits::{CLOSING_TIMEOUT, EMBRYONIC_TIMEOUT, EPOCH};
 use super::leg::{Direction, Leg};
+use super::limits::{CLOSING_TIMEOUT, EMBRYONIC_TIMEOUT, EPOCH};
 use super::{Handle, Time};
 use crate::config::ast::timeout::Timer;
 use crate::policy::Model;
 use crate::policy::model::{AceId, ClassId, NatId};
-use crate::wire::Tuple;
 use crate::wire::packet::{ICMP, TCP, tcp_flags};
 
 /// What was seen of one direction.
@@ -254,6 +253,7 @@ fn advance(old: u64, new: u64, bits: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Tuple;
     use crate::wire::packet::UDP;
     use proptest::prelude::*;
 

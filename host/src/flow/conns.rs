@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use layout::table::{FlowStats, Key};
 
-use super::conn::{Conn, Direction, State, Teardown};
+use super::conn::{Conn, State, Teardown};
 use super::deadline::Deadlines;
+use super::leg::Direction;
 use super::limits::{FIRST_LOOK, LAST_LOOK, Limits};
 use super::seeded::{Map, Seeded};
 use super::slab::Slab;

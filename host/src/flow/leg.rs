@@ -89,11 +89,23 @@ mod tests {
     use crate::wire::packet::UDP;
 
     fn tuple(proto: u8, src: [u8; 4], sport: u16, dst: [u8; 4], dport: u16) -> Tuple {
-        Tuple { proto, src: src.into(), sport, dst: dst.into(), dport }
+        Tuple {
+            proto,
+            src: src.into(),
+            sport,
+            dst: dst.into(),
+            dport,
+        }
     }
 
     fn leg(seen: Tuple, sent: Tuple) -> Leg {
-        Leg { ingress: 1, seen, egress: 0, sent, adjacency: 3 }
+        Leg {
+            ingress: 1,
+            seen,
+            egress: 0,
+            sent,
+            adjacency: 3,
+        }
     }
 
     #[test]

@@ -319,7 +319,12 @@ impl Xlates {
     }
 
     /// A port out of the host's blocks, or out of a new block.
-    fn port_of_block(&mut self, model: &Model, pool: &Pool, request: &Request) -> Result<(Ipv4Addr, u16), Exhausted> {
+    fn port_of_block(
+        &mut self,
+        model: &Model,
+        pool: &Pool,
+        request: &Request,
+    ) -> Result<(Ipv4Addr, u16), Exhausted> {
         let host = (request.rule, request.real.0);
         let mut blocks = self.blocks.of(host);
         let mut addresses = model
@@ -327,7 +332,9 @@ impl Xlates {
             .flat_map(|range| (range.low..=range.high).map(Ipv4Addr::from));
         loop {
             for (address, block) in blocks {
-                if let Some(port) = self.port_of(model, pool, request, address, &ports::block_ports(block)) {
+                if let Some(port) =
+                    self.port_of(model, pool, request, address, &ports::block_ports(block))
+                {
                     return Ok((address, port));
                 }
             }

@@ -307,5 +307,8 @@ fn element(acl: AclResult) -> Option<AceId> {
 
 /// The NAT rule that acts: on the destination, else on the source.
 fn rule(decision: &Decision) -> Option<NatId> {
-    decision.untranslate.map(|found| found.rule).or(decision.source.rule())
+    decision
+        .untranslate
+        .map(|found| found.rule)
+        .or(decision.source.rule())
 }
