@@ -9,6 +9,16 @@ use clap::{Parser, Subcommand};
 
 /// The commands themselves, short ones; the longer ones have their own files.
 mod commands;
+/// The Verilog that `hdl` prints.
+mod verilog;
+/// Deliberate faults in it.
+mod mutation;
+/// Proofs about it.
+mod formal;
+/// What the card costs on an ECP5, and how fast it runs.
+mod synth;
+/// A wrapper that brings a circuit down to three pins.
+mod scan;
 /// Who may depend on whom.
 mod dependencies;
 /// Running child processes, and what can go wrong with them.
@@ -30,6 +40,10 @@ struct Arguments {
 enum Command {
     /// Everything that must hold before a change lands; what continuous integration runs
     Test,
+    /// Proofs about the printed Verilog, and faults that must break them
+    Formal,
+    /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
+    Synth(synth::Options),
     /// Install everything that any command needs
     Setup,
     /// Formatting, lints and dependency directions
@@ -39,6 +53,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test => commands::test(),
+        Command::Formal => formal::formal(),
+        Command::Synth(options) => synth::synth(&options),
         Command::Setup => commands::setup(),
         Command::Lint => commands::lint(),
     };

