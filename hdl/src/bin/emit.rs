@@ -10,9 +10,11 @@ use rust_hdl_core::prelude::Bits;
 /// the word, so few bits and few places show every way of losing or swapping one.
 const MODULES: &[(&str, fn(&str) -> String)] = &[
     ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
-    ("fifo", |name| hdl::emit(name, Fifo::<2, 2, 3>::default())),
+    ("fifo", |name| {
+        hdl::emit(name, Fifo::<Bits<2>, 2, 3>::default())
+    }),
     ("block_fifo", |name| {
-        hdl::emit(name, BlockFifo::<2, 2, 3>::default())
+        hdl::emit(name, BlockFifo::<Bits<2>, 2, 3>::default())
     }),
 ];
 
