@@ -20,6 +20,28 @@ use rust_hdl_core::prelude::*;
 pub mod record;
 /// One beat of a packet, and the stream contract.
 pub mod stream;
+/// Whose frame comes next.
+pub mod arbiter;
+/// First bytes of each frame.
+pub mod window;
+/// Header fields and first verdicts.
+pub mod parser;
+/// Next hops and interfaces.
+pub mod adjacency;
+/// Checksums of a translated frame.
+pub mod checksum;
+/// The verdict.
+pub mod decide;
+/// New header bytes.
+pub mod rewrite;
+/// Which way a frame leaves.
+pub mod steer;
+/// Frames on their way to the host.
+pub mod punt;
+/// Frames from the host.
+pub mod inject;
+/// What is counted.
+pub mod counters;
 
 /// Register with enable and reset.
 pub mod dff;

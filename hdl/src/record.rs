@@ -30,6 +30,58 @@ pub struct Window {
     pub origin: Origin,
 }
 
+/// What the first stage knows beside the aligned bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Aligned {
+    /// `CONTROL.enable`.
+    pub enable: Bit,
+    /// `CONTROL.promiscuous`.
+    pub promiscuous: Bit,
+    /// Bytes after the L2 header.
+    pub available: Bits<7>,
+    /// The frame ends inside the L2 header.
+    pub runt: Bit,
+    /// Carries an 802.1Q tag.
+    pub tagged: Bit,
+    /// EtherType, behind the tag if there is one.
+    pub ethertype: Bits<16>,
+    /// The destination MAC address is a group address.
+    pub group: Bit,
+    /// Interfaces with this port and VLAN.
+    pub interfaces: Bits<8>,
+    /// Interfaces with this destination MAC address.
+    pub macs: Bits<8>,
+    /// Sum of header words 2 to 5 or 0 to 3, see the kernel.
+    pub sum_low: Bits<18>,
+    /// Sum of the next four words.
+    pub sum_high: Bits<18>,
+    /// Sum of the two words that are left.
+    pub sum_end: Bits<17>,
+    /// Ingress port.
+    pub port: Bits<2>,
+    /// Injected for lookup.
+    pub reinjected: Bit,
+    /// Injected for a port.
+    pub direct: Bit,
+}
+
+/// `layout` `Key`, as fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Key {
+    /// Destination port.
+    pub dport: Bits<16>,
+    /// Source port.
+    pub sport: Bits<16>,
+    /// Destination address.
+    pub dst: Bits<32>,
+    /// Source address.
+    pub src: Bits<32>,
+    /// Protocol.
+    pub proto: Bits<8>,
+    /// Ingress interface.
+    pub interface: Bits<4>,
+}
+
 /// A parsed packet.
 #[derive(Copy, Clone, Debug, Default, PartialEq, LogicStruct)]
 pub struct Header {
@@ -130,6 +182,52 @@ pub struct Judged {
     pub acl_bank: Bit,
 }
 
+/// `layout` `FlowAction`, as fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Action {
+    /// The slot holds a flow.
+    pub valid: Bit,
+    /// Every packet goes to the host.
+    pub punt: Bit,
+    /// The source changes.
+    pub translate_source: Bit,
+    /// The destination changes.
+    pub translate_destination: Bit,
+    /// Next hop.
+    pub adjacency: Bits<8>,
+    /// New port.
+    pub l4_port: Bits<16>,
+    /// New address.
+    pub address: Bits<32>,
+}
+
+/// `layout` `Metadata`, as fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Metadata {
+    /// Frame bytes.
+    pub length: Bits<16>,
+    /// Ingress port.
+    pub port: Bits<2>,
+    /// Injected for lookup.
+    pub reinjected: Bit,
+    /// Carries an 802.1Q tag.
+    pub tagged: Bit,
+    /// Ingress interface.
+    pub interface: Bits<4>,
+    /// `Reason` code.
+    pub reason: Bits<6>,
+    /// `Verdict` code.
+    pub verdict: Bits<2>,
+    /// Policy generation.
+    pub generation: Bits<8>,
+    /// ACL slot.
+    pub ace: Bits<12>,
+    /// Destination entry.
+    pub destination: Bits<9>,
+    /// Flow slot.
+    pub flow: Bits<13>,
+}
+
 /// The verdict and all that carries it out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
 pub struct Ruling {
@@ -184,4 +282,47 @@ pub struct Sums {
     pub l4: Bits<17>,
     /// A UDP checksum of zero means none, and stays.
     pub keep_l4: Bit,
+}
+
+/// The 40 bytes from the IPv4 header on that a translation may change, the last byte in the lowest bits.
+/// `dport` is also the checksum of ICMP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Headers {
+    /// Bytes 38 and 39.
+    pub end: Bits<16>,
+    /// Bytes 36 and 37.
+    pub tcp_checksum: Bits<16>,
+    /// Bytes 28 to 35.
+    pub gap: Bits<64>,
+    /// Bytes 26 and 27.
+    pub udp_checksum: Bits<16>,
+    /// Bytes 24 and 25: ICMP identifier.
+    pub identifier: Bits<16>,
+    /// Bytes 22 and 23.
+    pub dport: Bits<16>,
+    /// Bytes 20 and 21.
+    pub sport: Bits<16>,
+    /// Bytes 16 to 19.
+    pub destination: Bits<32>,
+    /// Bytes 12 to 15.
+    pub source: Bits<32>,
+    /// Bytes 10 and 11.
+    pub ip_checksum: Bits<16>,
+    /// Bytes 0 to 9.
+    pub begin: Bits<80>,
+}
+
+/// What becomes of the frame a beat belongs to; `length` counts once the beat is its last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Route {
+    /// `Verdict` code.
+    pub verdict: Bits<2>,
+    /// Egress port when forwarded.
+    pub egress: Bits<1>,
+    /// First beat of the frame.
+    pub first: Bit,
+    /// Bytes of the frame up to this beat.
+    pub length: Bits<16>,
+    /// `layout` `Metadata`, packed, length zero.
+    pub metadata: Bits<74>,
 }

@@ -6,6 +6,7 @@
 //! out: every module ends in a skid buffer, or takes its `ready` from a register behind it.
 
 use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
 
 /// `W / 8 = K` bytes of a packet, the first byte in the lowest bits.
 ///
@@ -81,6 +82,169 @@ impl<const W: usize, const K: usize> Synth for Beat<W, K> {
             256 => Bits::<289>::default().verilog(),
             512 => Bits::<577>::default().verilog(),
             _ => panic!("streams are 64, 128, 256 or 512 bits wide"),
+        }
+    }
+}
+
+/// A beat as a plain word of `P = W + K + 1` bits, for memories.
+#[derive(LogicBlock, Default)]
+pub struct Pack<const W: usize, const K: usize, const P: usize> {
+    /// The beat.
+    pub beat: Signal<In, Beat<W, K>>,
+    /// Its bits.
+    pub word: Signal<Out, Bits<P>>,
+}
+
+impl<const W: usize, const K: usize, const P: usize> Logic for Pack<W, K, P> {
+    fn update(&mut self) {
+        let beat = self.beat.val();
+        let mut word = Bits::<P>::default();
+        word.set_bits(0, beat.data);
+        word.set_bits(W, beat.keep);
+        self.word.next = word.replace_bit(W + K, beat.last);
+    }
+
+    fn connect(&mut self) {
+        self.word.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        Verilog::Custom("always @(*) word = beat;\n".to_string())
+    }
+}
+
+/// The reverse of [`Pack`].
+#[derive(LogicBlock, Default)]
+pub struct Unpack<const W: usize, const K: usize, const P: usize> {
+    /// The bits of a beat.
+    pub word: Signal<In, Bits<P>>,
+    /// The beat.
+    pub beat: Signal<Out, Beat<W, K>>,
+}
+
+impl<const W: usize, const K: usize, const P: usize> Logic for Unpack<W, K, P> {
+    fn update(&mut self) {
+        let word = self.word.val();
+        self.beat.next =
+            Beat { data: word.get_bits(0), keep: word.get_bits(W), last: word.get_bit(W + K) };
+    }
+
+    fn connect(&mut self) {
+        self.beat.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        Verilog::Custom("always @(*) beat = word;\n".to_string())
+    }
+}
+
+/// Bytes of a beat: the number of ones in a contiguous `keep`.
+#[derive(LogicBlock, Default)]
+pub struct KeepCount<const K: usize> {
+    /// `keep` of the beat.
+    pub keep: Signal<In, Bits<K>>,
+    /// 0..=K.
+    pub count: Signal<Out, Bits<7>>,
+}
+
+impl<const K: usize> Logic for KeepCount<K> {
+    fn update(&mut self) {
+        let keep = self.keep.val();
+        let count = (0..K).find(|&i| !keep.get_bit(i)).unwrap_or(K);
+        self.count.next = (count as u64).to_bits();
+    }
+
+    fn connect(&mut self) {
+        self.count.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        // The one position where a one meets a zero selects the count: an AND-OR tree, no adders.
+        let terms: Vec<String> = (0..K)
+            .map(|i| {
+                let edge =
+                    if i + 1 == K { format!("keep[{i}]") } else { format!("keep[{i}] & ~keep[{}]", i + 1) };
+                format!("({{7{{{edge}}}}} & 7'd{})", i + 1)
+            })
+            .collect();
+        Verilog::Custom(format!("always @(*) count = {};\n", terms.join("\n | ")))
+    }
+}
+
+/// Offers every transfer of one stream to two readers; both take it at the same edge.
+#[derive(LogicBlock, Default)]
+pub struct Fork {
+    /// Something is offered.
+    pub in_valid: Signal<In, Bit>,
+    /// Both readers have room.
+    pub in_ready: Signal<Out, Bit>,
+    /// Offered to the first reader.
+    pub first_valid: Signal<Out, Bit>,
+    /// The first reader has room.
+    pub first_ready: Signal<In, Bit>,
+    /// Offered to the second reader.
+    pub second_valid: Signal<Out, Bit>,
+    /// The second reader has room.
+    pub second_ready: Signal<In, Bit>,
+}
+
+impl Logic for Fork {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.in_ready.next = self.first_ready.val() & self.second_ready.val();
+        self.first_valid.next = self.in_valid.val() & self.second_ready.val();
+        self.second_valid.next = self.in_valid.val() & self.first_ready.val();
+    }
+}
+
+/// Length of a frame, known with its last beat.
+#[derive(LogicBlock)]
+pub struct FrameLength<const K: usize> {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// A beat of the frame moves.
+    pub moves: Signal<In, Bit>,
+    /// `keep` of the beat.
+    pub keep: Signal<In, Bits<K>>,
+    /// It is the frame's last.
+    pub last: Signal<In, Bit>,
+    /// Bytes up to and including this beat.
+    pub length: Signal<Out, Bits<16>>,
+    bytes: KeepCount<K>,
+    before: DFF<Bits<16>>,
+    sum: Signal<Local, Bits<16>>,
+    zero: Constant<Bits<16>>,
+}
+
+impl<const K: usize> Default for FrameLength<K> {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            moves: Signal::default(),
+            keep: Signal::default(),
+            last: Signal::default(),
+            length: Signal::default(),
+            bytes: KeepCount::default(),
+            before: DFF::default(),
+            sum: Signal::default(),
+            zero: Constant::new(0.into()),
+        }
+    }
+}
+
+impl<const K: usize> Logic for FrameLength<K> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, before);
+        self.bytes.keep.next = self.keep.val();
+        self.sum.next = self.before.q.val() + bit_cast::<16, 7>(self.bytes.count.val());
+        self.length.next = self.sum.val();
+        if self.moves.val() {
+            if self.last.val() {
+                self.before.d.next = self.zero.val();
+            } else {
+                self.before.d.next = self.sum.val();
+            }
         }
     }
 }

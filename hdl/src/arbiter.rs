@@ -1,0 +1,214 @@
+//! Chooses whose frame comes next: ports 0 and 1 and the host, round robin, whole frames.
+//!
+//! Beats of three streams come in, one stream of beats goes out, each with its frame's [`Origin`]. Every
+//! frame that ends is reported to the counters. Latency one clock; a beat every clock, also from one
+//! frame to the next. Costs a skid buffer of a beat and about 100 LUTs.
+
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::record::Origin;
+use crate::skid::Skid;
+use crate::stream::{Beat, FrameLength};
+
+/// The arbiter; see the module's text.
+#[derive(LogicBlock)]
+pub struct Arbiter<const W: usize, const K: usize> {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// No new frame is taken.
+    pub hold_off: Signal<In, Bit>,
+    /// Beat of port 0.
+    pub rx0_beat: Signal<In, Beat<W, K>>,
+    /// Port 0 offers a beat.
+    pub rx0_valid: Signal<In, Bit>,
+    /// It is taken.
+    pub rx0_ready: Signal<Out, Bit>,
+    /// Beat of port 1.
+    pub rx1_beat: Signal<In, Beat<W, K>>,
+    /// Port 1 offers a beat.
+    pub rx1_valid: Signal<In, Bit>,
+    /// It is taken.
+    pub rx1_ready: Signal<Out, Bit>,
+    /// Beat of the host.
+    pub inject_beat: Signal<In, Beat<W, K>>,
+    /// How the host's frame is to be treated.
+    pub inject_origin: Signal<In, Origin>,
+    /// The host offers a beat.
+    pub inject_valid: Signal<In, Bit>,
+    /// It is taken.
+    pub inject_ready: Signal<Out, Bit>,
+    /// Chosen beat.
+    pub out_beat: Signal<Out, Beat<W, K>>,
+    /// Where its frame comes from.
+    pub out_origin: Signal<Out, Origin>,
+    /// A beat is offered.
+    pub out_valid: Signal<Out, Bit>,
+    /// It is taken.
+    pub out_ready: Signal<In, Bit>,
+    /// A frame began (its first beat was taken), high for one clock.
+    pub began: Signal<Out, Bit>,
+    /// A frame ended, high for one clock.
+    pub ended: Signal<Out, Bit>,
+    /// Who sent it: 0, 1, or 2 for the host.
+    pub ended_source: Signal<Out, Bits<2>>,
+    /// Its bytes.
+    pub ended_length: Signal<Out, Bits<16>>,
+    beats: Skid<Beat<W, K>>,
+    origins: Skid<Origin>,
+    length: FrameLength<K>,
+    /// In the middle of a frame of `source`.
+    busy: DFF<Bit>,
+    /// Who sends, or sent last.
+    source: DFF<Bits<2>>,
+    report: DFF<Bit>,
+    report_source: DFF<Bits<2>>,
+    report_length: DFF<Bits<16>>,
+    begin: DFF<Bit>,
+    pick: Signal<Local, Bits<2>>,
+    chosen: Signal<Local, Bits<2>>,
+    beat: Signal<Local, Beat<W, K>>,
+    last: Signal<Local, Bit>,
+    origin: Signal<Local, Origin>,
+    valid: Signal<Local, Bit>,
+    ready: Signal<Local, Bit>,
+    moves: Signal<Local, Bit>,
+    outside: Constant<Bits<2>>,
+    inside: Constant<Bits<2>>,
+    host: Constant<Bits<2>>,
+    from_outside: Constant<Origin>,
+    from_inside: Constant<Origin>,
+}
+
+impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            hold_off: Signal::default(),
+            rx0_beat: Signal::default(),
+            rx0_valid: Signal::default(),
+            rx0_ready: Signal::default(),
+            rx1_beat: Signal::default(),
+            rx1_valid: Signal::default(),
+            rx1_ready: Signal::default(),
+            inject_beat: Signal::default(),
+            inject_origin: Signal::default(),
+            inject_valid: Signal::default(),
+            inject_ready: Signal::default(),
+            out_beat: Signal::default(),
+            out_origin: Signal::default(),
+            out_valid: Signal::default(),
+            out_ready: Signal::default(),
+            began: Signal::default(),
+            ended: Signal::default(),
+            ended_source: Signal::default(),
+            ended_length: Signal::default(),
+            beats: Skid::default(),
+            origins: Skid::default(),
+            length: FrameLength::default(),
+            busy: DFF::default(),
+            source: DFF::default(),
+            report: DFF::default(),
+            report_source: DFF::default(),
+            report_length: DFF::default(),
+            begin: DFF::default(),
+            pick: Signal::default(),
+            chosen: Signal::default(),
+            beat: Signal::default(),
+            last: Signal::default(),
+            origin: Signal::default(),
+            valid: Signal::default(),
+            ready: Signal::default(),
+            moves: Signal::default(),
+            outside: Constant::new(0.into()),
+            inside: Constant::new(1.into()),
+            host: Constant::new(2.into()),
+            from_outside: Constant::new(Origin { port: 0.into(), ..Origin::default() }),
+            from_inside: Constant::new(Origin { port: 1.into(), ..Origin::default() }),
+        }
+    }
+}
+
+impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, busy, source, report, report_source, report_length, begin);
+        clock!(self, clock, beats, origins, length);
+
+        // Whoever was served last comes last.
+        self.pick.next = self.source.q.val();
+        if self.source.q.val() == self.outside.val() {
+            if self.inject_valid.val() {
+                self.pick.next = self.host.val();
+            }
+            if self.rx1_valid.val() {
+                self.pick.next = self.inside.val();
+            }
+        } else if self.source.q.val() == self.inside.val() {
+            if self.rx0_valid.val() {
+                self.pick.next = self.outside.val();
+            }
+            if self.inject_valid.val() {
+                self.pick.next = self.host.val();
+            }
+        } else {
+            if self.rx1_valid.val() {
+                self.pick.next = self.inside.val();
+            }
+            if self.rx0_valid.val() {
+                self.pick.next = self.outside.val();
+            }
+        }
+        self.chosen.next = self.pick.val();
+        if self.busy.q.val() {
+            self.chosen.next = self.source.q.val();
+        }
+
+        if self.chosen.val() == self.outside.val() {
+            self.beat.next = self.rx0_beat.val();
+            self.origin.next = self.from_outside.val();
+            self.valid.next = self.rx0_valid.val();
+        } else if self.chosen.val() == self.inside.val() {
+            self.beat.next = self.rx1_beat.val();
+            self.origin.next = self.from_inside.val();
+            self.valid.next = self.rx1_valid.val();
+        } else {
+            self.beat.next = self.inject_beat.val();
+            self.origin.next = self.inject_origin.val();
+            self.valid.next = self.inject_valid.val();
+        }
+        self.ready.next = self.beats.in_ready.val() & (self.busy.q.val() | (!self.hold_off.val()));
+        self.moves.next = self.valid.val() & self.ready.val();
+        self.last.next = self.beat.val().last;
+        self.rx0_ready.next = self.ready.val() & (self.chosen.val() == self.outside.val());
+        self.rx1_ready.next = self.ready.val() & (self.chosen.val() == self.inside.val());
+        self.inject_ready.next = self.ready.val() & (self.chosen.val() == self.host.val());
+        if self.moves.val() {
+            self.busy.d.next = !self.last.val();
+            self.source.d.next = self.chosen.val();
+        }
+
+        // The two buffers move together.
+        self.beats.in_data.next = self.beat.val();
+        self.beats.in_valid.next = self.moves.val();
+        self.beats.out_ready.next = self.out_ready.val();
+        self.origins.in_data.next = self.origin.val();
+        self.origins.in_valid.next = self.moves.val();
+        self.origins.out_ready.next = self.out_ready.val();
+        self.out_beat.next = self.beats.out_data.val();
+        self.out_origin.next = self.origins.out_data.val();
+        self.out_valid.next = self.beats.out_valid.val();
+
+        self.length.moves.next = self.moves.val();
+        self.length.keep.next = self.beat.val().keep;
+        self.length.last.next = self.last.val();
+        self.begin.d.next = self.moves.val() & (!self.busy.q.val());
+        self.report.d.next = self.moves.val() & self.last.val();
+        self.report_source.d.next = self.chosen.val();
+        self.report_length.d.next = self.length.length.val();
+        self.began.next = self.begin.q.val();
+        self.ended.next = self.report.q.val();
+        self.ended_source.next = self.report_source.q.val();
+        self.ended_length.next = self.report_length.q.val();
+    }
+}

@@ -1,0 +1,265 @@
+//! Inject buffer: one frame that the host has written, sent as if a port had received it, or straight to a port.
+//!
+//! The host writes words, then submits a descriptor; the frame's beats follow with its [`Origin`]. Refused, and
+//! nothing happens, when the descriptor is bad or a frame is still leaving. A beat every clock. Costs one block
+//! RAM for every 32 bits of stream width and about 150 LUTs.
+
+use layout::desc::InjectDescriptor;
+use layout::table::{HOST_FRAME_BYTES, PORTS};
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::fifo::Fifo;
+use crate::ram::Ram;
+use crate::record::Origin;
+use crate::stream::Beat;
+
+/// The buffer; `L` is the number of 32-bit words in a beat. See the module's text.
+#[derive(LogicBlock)]
+pub struct Inject<const W: usize, const K: usize, const L: usize> {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Write `data` to `word`.
+    pub write: Signal<In, Bit>,
+    /// Word of `INJECT_WINDOW`.
+    pub word: Signal<In, Bits<9>>,
+    /// New word, or descriptor.
+    pub data: Signal<In, Bits<32>>,
+    /// `data` is a packed `InjectDescriptor`: send the frame.
+    pub submit: Signal<In, Bit>,
+    /// A frame may be written and submitted.
+    pub idle: Signal<Out, Bit>,
+    /// The last submit was refused.
+    pub refused: Signal<Out, Bit>,
+    /// Beat of the frame.
+    pub out_beat: Signal<Out, Beat<W, K>>,
+    /// How it is to be treated.
+    pub out_origin: Signal<Out, Origin>,
+    /// It is offered.
+    pub out_valid: Signal<Out, Bit>,
+    /// It is taken.
+    pub out_ready: Signal<In, Bit>,
+    memory: [Ram<32, 9>; L],
+    joined: Lanes<W, L>,
+    fifo: Fifo<W, 3, 4>,
+    busy: DFF<Bit>,
+    refusal: DFF<Bit>,
+    origin: DFF<Origin>,
+    length: DFF<Bits<16>>,
+    /// Beats asked of the RAM, and beats sent.
+    asked: DFF<Bits<9>>,
+    sent: DFF<Bits<9>>,
+    reading: DFF<Bit>,
+    arriving: DFF<Bit>,
+    new_length: Signal<Local, Bits<16>>,
+    new_port: Signal<Local, Bits<2>>,
+    good: Signal<Local, Bit>,
+    accepts: Signal<Local, Bit>,
+    last_byte: Signal<Local, Bits<16>>,
+    last_beat: Signal<Local, Bits<16>>,
+    beat: Signal<Local, Bits<16>>,
+    asking: Signal<Local, Bits<16>>,
+    unused: Signal<Local, Bits<16>>,
+    not_length: Signal<Local, Bits<16>>,
+    asks: Signal<Local, Bit>,
+    last: Signal<Local, Bit>,
+    moves: Signal<Local, Bit>,
+    keep: Signal<Local, Bits<K>>,
+    line: Signal<Local, Bits<9>>,
+    lane: Signal<Local, Bits<9>>,
+    none: Constant<Bits<9>>,
+    one9: Constant<Bits<9>>,
+    one16: Constant<Bits<16>>,
+    shortest: Constant<Bits<16>>,
+    longest: Constant<Bits<16>>,
+    ports: Constant<Bits<2>>,
+    room: Constant<Bits<4>>,
+    ones: Constant<Bits<K>>,
+    beat_mask: Constant<Bits<16>>,
+    beat_bits: Constant<Bits<16>>,
+    lanes_mask: Constant<Bits<9>>,
+    lane_bits: Constant<Bits<9>>,
+    number: [Constant<Bits<9>>; L],
+}
+
+impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L> {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            write: Signal::default(),
+            word: Signal::default(),
+            data: Signal::default(),
+            submit: Signal::default(),
+            idle: Signal::default(),
+            refused: Signal::default(),
+            out_beat: Signal::default(),
+            out_origin: Signal::default(),
+            out_valid: Signal::default(),
+            out_ready: Signal::default(),
+            memory: std::array::from_fn(|_| Default::default()),
+            joined: Lanes::default(),
+            fifo: Fifo::default(),
+            busy: DFF::default(),
+            refusal: DFF::default(),
+            origin: DFF::default(),
+            length: DFF::default(),
+            asked: DFF::default(),
+            sent: DFF::default(),
+            reading: DFF::default(),
+            arriving: DFF::default(),
+            new_length: Signal::default(),
+            new_port: Signal::default(),
+            good: Signal::default(),
+            accepts: Signal::default(),
+            last_byte: Signal::default(),
+            last_beat: Signal::default(),
+            beat: Signal::default(),
+            asking: Signal::default(),
+            unused: Signal::default(),
+            not_length: Signal::default(),
+            asks: Signal::default(),
+            last: Signal::default(),
+            moves: Signal::default(),
+            keep: Signal::default(),
+            line: Signal::default(),
+            lane: Signal::default(),
+            none: Constant::new(0.into()),
+            one9: Constant::new(1.into()),
+            one16: Constant::new(1.into()),
+            shortest: Constant::new(14_u64.to_bits()),
+            longest: Constant::new((HOST_FRAME_BYTES as u64).to_bits()),
+            ports: Constant::new((PORTS as u64).to_bits()),
+            room: Constant::new(5_u64.to_bits()),
+            ones: Constant::new(Bits::mask()),
+            beat_mask: Constant::new((K as u64 - 1).to_bits()),
+            beat_bits: Constant::new((K.ilog2() as u64).to_bits()),
+            lanes_mask: Constant::new((L as u64 - 1).to_bits()),
+            lane_bits: Constant::new((L.ilog2() as u64).to_bits()),
+            number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
+        }
+    }
+}
+
+impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self, clock, busy, refusal, origin, length, asked, sent, reading, arriving
+        );
+        clock!(self, clock, fifo);
+        self.idle.next = !self.busy.q.val();
+        self.refused.next = self.refusal.q.val();
+
+        // The host writes words and reads none back.
+        self.line.next = self.word.val() >> self.lane_bits.val();
+        self.lane.next = self.word.val() & self.lanes_mask.val();
+        for i in 0..L {
+            self.memory[i].clock.next = self.clock.val();
+            self.memory[i].write_enable.next =
+                self.write.val() & (self.lane.val() == self.number[i].val());
+            self.memory[i].write_address.next = self.line.val();
+            self.memory[i].write_data.next = self.data.val();
+            self.memory[i].read_enable.next = true;
+            self.memory[i].read_address.next = self.asked.q.val();
+            self.joined.word[i].next = self.memory[i].read_data.val();
+        }
+
+        // Descriptor: length 0..16, port 16..18, lookup 18.
+        self.new_length.next = self.data.val().get_bits::<16>(0);
+        self.new_port.next = self.data.val().get_bits::<2>(16);
+        self.good.next = (self.new_length.val() >= self.shortest.val())
+            & (self.new_length.val() <= self.longest.val())
+            & (self.new_port.val() < self.ports.val());
+        self.accepts.next = self.submit.val() & self.good.val() & (!self.busy.q.val());
+        if self.submit.val() {
+            self.refusal.d.next = !self.accepts.val();
+        }
+        if self.accepts.val() {
+            self.busy.d.next = true;
+            self.length.d.next = self.new_length.val();
+            self.origin.d.next.port = self.new_port.val();
+            self.origin.d.next.reinjected = self.data.val().get_bit(18);
+            self.origin.d.next.direct = !self.data.val().get_bit(18);
+            self.asked.d.next = self.none.val();
+            self.sent.d.next = self.none.val();
+        }
+
+        // Ask the RAM only for what the FIFO can take: two beats may be on their way.
+        self.last_byte.next = self.length.q.val() - self.one16.val();
+        self.last_beat.next = self.last_byte.val() >> self.beat_bits.val();
+        self.asking.next = bit_cast::<16, 9>(self.asked.q.val());
+        self.asks.next = self.busy.q.val()
+            & (self.asking.val() <= self.last_beat.val())
+            & (self.fifo.count.val() <= self.room.val());
+        if self.asks.val() {
+            self.asked.d.next = self.asked.q.val() + self.one9.val();
+        }
+        self.reading.d.next = self.asks.val();
+        self.arriving.d.next = self.reading.q.val();
+        self.fifo.in_data.next = self.joined.beat.val();
+        self.fifo.in_valid.next = self.arriving.q.val();
+
+        self.beat.next = bit_cast::<16, 9>(self.sent.q.val());
+        self.last.next = self.beat.val() == self.last_beat.val();
+        self.moves.next = self.fifo.out_valid.val() & self.out_ready.val();
+        if self.moves.val() {
+            self.sent.d.next = self.sent.q.val() + self.one9.val();
+            if self.last.val() {
+                self.busy.d.next = false;
+            }
+        }
+        self.fifo.out_ready.next = self.out_ready.val();
+        // Bytes of the last beat that are not part of the frame.
+        self.not_length.next = !self.length.q.val();
+        self.unused.next = (self.not_length.val() + self.one16.val()) & self.beat_mask.val();
+        self.keep.next = self.ones.val();
+        if self.last.val() {
+            self.keep.next = self.ones.val() >> self.unused.val();
+        }
+        self.out_beat.next.data = self.fifo.out_data.val();
+        self.out_beat.next.keep = self.keep.val();
+        self.out_beat.next.last = self.last.val();
+        self.out_origin.next = self.origin.q.val();
+        self.out_valid.next = self.fifo.out_valid.val();
+    }
+}
+
+/// `L` words of 32 bits as one beat, the first in the lowest bits: wires.
+#[derive(LogicBlock)]
+pub struct Lanes<const W: usize, const L: usize> {
+    /// Words in order.
+    pub word: [Signal<In, Bits<32>>; L],
+    /// The beat.
+    pub beat: Signal<Out, Bits<W>>,
+}
+
+impl<const W: usize, const L: usize> Default for Lanes<W, L> {
+    fn default() -> Self {
+        Self {
+            word: std::array::from_fn(|_| Default::default()),
+            beat: Signal::default(),
+        }
+    }
+}
+
+impl<const W: usize, const L: usize> Logic for Lanes<W, L> {
+    fn update(&mut self) {
+        let mut beat = Bits::<W>::default();
+        for (i, word) in self.word.iter().enumerate() {
+            beat.set_bits(32 * i, word.val());
+        }
+        self.beat.next = beat;
+    }
+
+    fn connect(&mut self) {
+        self.beat.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let words: Vec<String> = (0..L).rev().map(|i| format!("word${i}")).collect();
+        Verilog::Custom(format!("always @(*) beat = {{{}}};\n", words.join(", ")))
+    }
+}
+
+// The kernel slices the descriptor by hand.
+const _: () = assert!(InjectDescriptor::BITS == 19);

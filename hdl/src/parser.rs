@@ -1,0 +1,677 @@
+//! Reads the headers: lookup key, fields for the rewrite, and the verdicts that need no lookup.
+//!
+//! One [`Window`] in, one [`Header`] out, in the order of `CONTRACT.md` steps 1 to 16. Latency two clocks, one
+//! frame every clock. Costs about 900 LUTs, most of them the comparison with eight interfaces.
+//!
+//! ```text
+//! window ─► tag? ─► align at the IPv4 header ─► │ ─► checks, key ─► skid buffer
+//!           interface and MAC compare ────────► │
+//!           IPv4 checksum: pairs, then fours ─► │ ─► sum, compare
+//! ```
+//!
+//! RFC 791, RFC 768, RFC 9293, RFC 792, IEEE 802.1Q clause 9.
+
+use layout::csr::{CONTROL_ENABLE, CONTROL_PROMISCUOUS};
+use layout::desc::{NO_INTERFACE, Reason};
+use layout::table::INTERFACES;
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::record::{Aligned, Header, Key, Origin, Window};
+use crate::skid::Skid;
+
+/// The parser; see the module's text.
+#[derive(LogicBlock)]
+pub struct Parser {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// `CONTROL`.
+    pub control: Signal<In, Bits<32>>,
+    /// Packed `Interface` entries.
+    pub interface: [Signal<In, Bits<64>>; INTERFACES],
+    /// First bytes of a frame.
+    pub in_data: Signal<In, Window>,
+    /// A window is offered.
+    pub in_valid: Signal<In, Bit>,
+    /// It is taken; a register.
+    pub in_ready: Signal<Out, Bit>,
+    /// What the headers say.
+    pub out_data: Signal<Out, Header>,
+    /// A header is offered.
+    pub out_valid: Signal<Out, Bit>,
+    /// It is taken.
+    pub out_ready: Signal<In, Bit>,
+    align: Align,
+    check: Check,
+    skid: Skid<Header>,
+    go: Signal<Local, Bit>,
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            control: Signal::default(),
+            interface: std::array::from_fn(|_| Default::default()),
+            in_data: Signal::default(),
+            in_valid: Signal::default(),
+            in_ready: Signal::default(),
+            out_data: Signal::default(),
+            out_valid: Signal::default(),
+            out_ready: Signal::default(),
+            align: Align::default(),
+            check: Check::default(),
+            skid: Skid::default(),
+            go: Signal::default(),
+        }
+    }
+}
+
+impl Logic for Parser {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, align, skid);
+        self.go.next = self.skid.in_ready.val();
+        self.in_ready.next = self.go.val();
+        self.align.go.next = self.go.val();
+        self.align.control.next = self.control.val();
+        self.align.window.next = self.in_data.val();
+        self.align.valid.next = self.in_valid.val();
+        for i in 0..8 {
+            self.align.interface[i].next = self.interface[i].val();
+        }
+        self.check.aligned.next = self.align.aligned.val();
+        self.check.packet.next = self.align.packet.val();
+        self.skid.in_data.next = self.check.header.val();
+        self.skid.in_valid.next = self.align.aligned_valid.val();
+        self.skid.out_ready.next = self.out_ready.val();
+        self.out_data.next = self.skid.out_data.val();
+        self.out_valid.next = self.skid.out_valid.val();
+    }
+}
+
+/// First stage: finds the tag, aligns 40 bytes at the IPv4 header, compares the interfaces.
+#[derive(LogicBlock)]
+pub struct Align {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// The pipeline moves.
+    pub go: Signal<In, Bit>,
+    /// `CONTROL`.
+    pub control: Signal<In, Bits<32>>,
+    /// Packed `Interface` entries.
+    pub interface: [Signal<In, Bits<64>>; INTERFACES],
+    /// First bytes of a frame.
+    pub window: Signal<In, Window>,
+    /// A window is there.
+    pub valid: Signal<In, Bit>,
+    /// Findings.
+    pub aligned: Signal<Out, Aligned>,
+    /// 40 bytes from the IPv4 header on, the first on top.
+    pub packet: Signal<Out, Bits<320>>,
+    /// They are valid.
+    pub aligned_valid: Signal<Out, Bit>,
+    findings: DFF<Aligned>,
+    bytes: DFF<Bits<320>>,
+    full: DFF<Bit>,
+    header: Signal<Local, Bits<512>>,
+    count: Signal<Local, Bits<7>>,
+    origin: Signal<Local, Origin>,
+    port: Signal<Local, Bits<2>>,
+    tagged: Signal<Local, Bit>,
+    mac: Signal<Local, Bits<48>>,
+    vid: Signal<Local, Bits<12>>,
+    entry: [Signal<Local, Bits<64>>; INTERFACES],
+    same_vlan: [Signal<Local, Bit>; INTERFACES],
+    hit: [Signal<Local, Bits<8>>; INTERFACES],
+    hits: Signal<Local, Bits<8>>,
+    mac_hit: [Signal<Local, Bits<8>>; INTERFACES],
+    mac_hits: Signal<Local, Bits<8>>,
+    after_l2: Signal<Local, Bits<7>>,
+    /// Sums of the 16-bit words at bytes 14 and 16, 18 and 20, … 34 and 36.
+    pair: [Signal<Local, Bits<17>>; 6],
+    word: [Signal<Local, Bits<16>>; 12],
+    four_low: Signal<Local, Bits<18>>,
+    four_high: Signal<Local, Bits<18>>,
+    vlan_ethertype: Constant<Bits<16>>,
+    l2_bytes: Constant<Bits<7>>,
+    tagged_l2_bytes: Constant<Bits<7>>,
+    one_hot: [Constant<Bits<8>>; INTERFACES],
+    none: Constant<Bits<8>>,
+    enable_bit: Constant<Bits<5>>,
+    promiscuous_bit: Constant<Bits<5>>,
+}
+
+impl Default for Align {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            go: Signal::default(),
+            control: Signal::default(),
+            interface: std::array::from_fn(|_| Default::default()),
+            window: Signal::default(),
+            valid: Signal::default(),
+            aligned: Signal::default(),
+            packet: Signal::default(),
+            aligned_valid: Signal::default(),
+            findings: DFF::default(),
+            bytes: DFF::default(),
+            full: DFF::default(),
+            header: Signal::default(),
+            count: Signal::default(),
+            origin: Signal::default(),
+            port: Signal::default(),
+            tagged: Signal::default(),
+            mac: Signal::default(),
+            vid: Signal::default(),
+            entry: std::array::from_fn(|_| Default::default()),
+            same_vlan: std::array::from_fn(|_| Default::default()),
+            hit: std::array::from_fn(|_| Default::default()),
+            hits: Signal::default(),
+            mac_hit: std::array::from_fn(|_| Default::default()),
+            mac_hits: Signal::default(),
+            after_l2: Signal::default(),
+            pair: std::array::from_fn(|_| Default::default()),
+            word: std::array::from_fn(|_| Default::default()),
+            four_low: Signal::default(),
+            four_high: Signal::default(),
+            vlan_ethertype: Constant::new(0x8100_u64.to_bits()),
+            l2_bytes: Constant::new(14_u64.to_bits()),
+            tagged_l2_bytes: Constant::new(18_u64.to_bits()),
+            one_hot: std::array::from_fn(|i| Constant::new((1_u64 << i).to_bits())),
+            none: Constant::new(0.into()),
+            enable_bit: Constant::new((CONTROL_ENABLE.trailing_zeros() as u64).to_bits()),
+            promiscuous_bit: Constant::new((CONTROL_PROMISCUOUS.trailing_zeros() as u64).to_bits()),
+        }
+    }
+}
+
+impl Logic for Align {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, findings, bytes, full);
+        self.header.next = self.window.val().header;
+        self.count.next = self.window.val().count;
+        self.origin.next = self.window.val().origin;
+        self.port.next = self.origin.val().port;
+        self.mac.next = self.header.val().get_bits::<48>(464);
+        self.vid.next = self.header.val().get_bits::<12>(384);
+        self.tagged.next = (self.count.val() >= self.l2_bytes.val())
+            & (self.header.val().get_bits::<16>(400) == self.vlan_ethertype.val());
+
+        // Entry: valid, port 1..3, tagged 3, vid 4..16, mac 16..64.
+        for i in 0..8 {
+            self.entry[i].next = self.interface[i].val();
+            self.same_vlan[i].next = (self.entry[i].val().get_bit(3) == self.tagged.val())
+                & ((!self.tagged.val()) | (self.entry[i].val().get_bits::<12>(4) == self.vid.val()));
+            self.hit[i].next = self.none.val();
+            if self.entry[i].val().get_bit(0)
+                & self.same_vlan[i].val()
+                & (self.entry[i].val().get_bits::<2>(1) == self.port.val())
+            {
+                self.hit[i].next = self.one_hot[i].val();
+            }
+            self.mac_hit[i].next = self.none.val();
+            if self.entry[i].val().get_bits::<48>(16) == self.mac.val() {
+                self.mac_hit[i].next = self.one_hot[i].val();
+            }
+        }
+        self.hits.next = (self.hit[0].val() | self.hit[1].val())
+            | (self.hit[2].val() | self.hit[3].val())
+            | (self.hit[4].val() | self.hit[5].val())
+            | (self.hit[6].val() | self.hit[7].val());
+        self.mac_hits.next = (self.mac_hit[0].val() | self.mac_hit[1].val())
+            | (self.mac_hit[2].val() | self.mac_hit[3].val())
+            | (self.mac_hit[4].val() | self.mac_hit[5].val())
+            | (self.mac_hit[6].val() | self.mac_hit[7].val());
+
+        // An untagged header is words 0..10 here, a tagged one words 2..12: four pairs serve both.
+        for i in 0..12 {
+            self.word[i].next = self.header.val().get_bits::<16>(384 - (i * 16));
+        }
+        self.pair[0].next =
+            bit_cast::<17, 16>(self.word[0].val()) + bit_cast::<17, 16>(self.word[1].val());
+        self.pair[1].next =
+            bit_cast::<17, 16>(self.word[2].val()) + bit_cast::<17, 16>(self.word[3].val());
+        self.pair[2].next =
+            bit_cast::<17, 16>(self.word[4].val()) + bit_cast::<17, 16>(self.word[5].val());
+        self.pair[3].next =
+            bit_cast::<17, 16>(self.word[6].val()) + bit_cast::<17, 16>(self.word[7].val());
+        self.pair[4].next =
+            bit_cast::<17, 16>(self.word[8].val()) + bit_cast::<17, 16>(self.word[9].val());
+        self.pair[5].next =
+            bit_cast::<17, 16>(self.word[10].val()) + bit_cast::<17, 16>(self.word[11].val());
+        self.four_low.next =
+            bit_cast::<18, 17>(self.pair[1].val()) + bit_cast::<18, 17>(self.pair[2].val());
+        self.four_high.next =
+            bit_cast::<18, 17>(self.pair[3].val()) + bit_cast::<18, 17>(self.pair[4].val());
+
+        self.after_l2.next = self.count.val() - self.l2_bytes.val();
+        if self.tagged.val() {
+            self.after_l2.next = self.count.val() - self.tagged_l2_bytes.val();
+        }
+        if self.go.val() {
+            self.full.d.next = self.valid.val();
+            self.findings.d.next.enable = self.control.val().get_bit(self.enable_bit.val().index());
+            self.findings.d.next.promiscuous =
+                self.control.val().get_bit(self.promiscuous_bit.val().index());
+            self.findings.d.next.available = self.after_l2.val();
+            self.findings.d.next.runt = (self.count.val() < self.l2_bytes.val())
+                | (self.tagged.val() & (self.count.val() < self.tagged_l2_bytes.val()));
+            self.findings.d.next.tagged = self.tagged.val();
+            self.findings.d.next.group = self.mac.val().get_bit(40);
+            self.findings.d.next.interfaces = self.hits.val();
+            self.findings.d.next.macs = self.mac_hits.val();
+            self.findings.d.next.sum_low = self.four_low.val();
+            self.findings.d.next.sum_high = self.four_high.val();
+            self.findings.d.next.port = self.port.val();
+            self.findings.d.next.reinjected = self.origin.val().reinjected;
+            self.findings.d.next.direct = self.origin.val().direct;
+            if self.tagged.val() {
+                self.findings.d.next.ethertype = self.header.val().get_bits::<16>(368);
+                self.findings.d.next.sum_end = self.pair[5].val();
+                self.bytes.d.next = self.header.val().get_bits::<320>(48);
+            } else {
+                self.findings.d.next.ethertype = self.header.val().get_bits::<16>(400);
+                self.findings.d.next.sum_end = self.pair[0].val();
+                self.bytes.d.next = self.header.val().get_bits::<320>(80);
+            }
+        }
+        self.aligned.next = self.findings.q.val();
+        self.packet.next = self.bytes.q.val();
+        self.aligned_valid.next = self.full.q.val();
+    }
+}
+
+/// Second stage, without registers: every check of the contract, and the key.
+#[derive(LogicBlock)]
+pub struct Check {
+    /// Findings of the first stage.
+    pub aligned: Signal<In, Aligned>,
+    /// 40 bytes from the IPv4 header on, the first on top.
+    pub packet: Signal<In, Bits<320>>,
+    /// The result.
+    pub header: Signal<Out, Header>,
+    available: Signal<Local, Bits<7>>,
+    ethertype: Signal<Local, Bits<16>>,
+    version: Signal<Local, Bits<4>>,
+    ihl: Signal<Local, Bits<4>>,
+    header_bytes: Signal<Local, Bits<16>>,
+    total: Signal<Local, Bits<16>>,
+    fragment: Signal<Local, Bits<14>>,
+    ttl: Signal<Local, Bits<8>>,
+    proto: Signal<Local, Bits<8>>,
+    src: Signal<Local, Bits<32>>,
+    dst: Signal<Local, Bits<32>>,
+    icmp_type: Signal<Local, Bits<8>>,
+    tcp: Signal<Local, Bit>,
+    udp: Signal<Local, Bit>,
+    icmp: Signal<Local, Bit>,
+    sport: Signal<Local, Bits<16>>,
+    dport: Signal<Local, Bits<16>>,
+    l4_checksum: Signal<Local, Bits<16>>,
+    interfaces: Signal<Local, Bits<8>>,
+    macs: Signal<Local, Bits<8>>,
+    ours: Signal<Local, Bits<8>>,
+    interface: Signal<Local, Bits<4>>,
+    our_mac: Signal<Local, Bit>,
+    sum_low: Signal<Local, Bits<20>>,
+    sum_high: Signal<Local, Bits<20>>,
+    sum_end: Signal<Local, Bits<20>>,
+    sum: Signal<Local, Bits<20>>,
+    sum_carries: Signal<Local, Bits<16>>,
+    sum_inverted: Signal<Local, Bits<16>>,
+    sum_words: Signal<Local, Bits<16>>,
+    checksum_good: Signal<Local, Bit>,
+    direct: Signal<Local, Bit>,
+    disabled: Signal<Local, Bit>,
+    runt: Signal<Local, Bit>,
+    /// Verdict of the checks up to the IPv4 header, and of those behind it.
+    l2_decided: Signal<Local, Bit>,
+    l2_reason: Signal<Local, Bits<6>>,
+    ip_decided: Signal<Local, Bit>,
+    ip_reason: Signal<Local, Bits<6>>,
+    l4_decided: Signal<Local, Bit>,
+    l4_reason: Signal<Local, Bits<6>>,
+    decided: Signal<Local, Bit>,
+    reason: Signal<Local, Bits<6>>,
+    key: Signal<Local, Key>,
+    known: Signal<Local, Bits<4>>,
+    tagged: Signal<Local, Bit>,
+    no_interface: Constant<Bits<4>>,
+    number: [Constant<Bits<4>>; INTERFACES],
+    zero16: Constant<Bits<16>>,
+    zero6: Constant<Bits<6>>,
+    arp: Constant<Bits<16>>,
+    ipv4: Constant<Bits<16>>,
+    version_4: Constant<Bits<4>>,
+    words_5: Constant<Bits<4>>,
+    ttl_1: Constant<Bits<8>>,
+    multicast: Constant<Bits<32>>,
+    bytes_20: Constant<Bits<7>>,
+    bytes_28: Constant<Bits<7>>,
+    bytes_40: Constant<Bits<7>>,
+    total_28: Constant<Bits<16>>,
+    total_40: Constant<Bits<16>>,
+    proto_icmp: Constant<Bits<8>>,
+    proto_tcp: Constant<Bits<8>>,
+    proto_udp: Constant<Bits<8>>,
+    /// Bit n: ICMP type n is an error message.
+    icmp_errors: Constant<Bits<32>>,
+    icmp_error_map: Signal<Local, Bits<32>>,
+    icmp_low: Signal<Local, Bits<5>>,
+    icmp_error: Signal<Local, Bit>,
+    host_inject: Constant<Bits<6>>,
+    disabled_code: Constant<Bits<6>>,
+    runt_code: Constant<Bits<6>>,
+    no_interface_code: Constant<Bits<6>>,
+    not_our_mac: Constant<Bits<6>>,
+    arp_code: Constant<Bits<6>>,
+    non_ip: Constant<Bits<6>>,
+    truncated_ip: Constant<Bits<6>>,
+    bad_ip_header: Constant<Bits<6>>,
+    bad_ip_checksum: Constant<Bits<6>>,
+    bad_source: Constant<Bits<6>>,
+    land: Constant<Bits<6>>,
+    ip_options: Constant<Bits<6>>,
+    fragment_code: Constant<Bits<6>>,
+    ttl_expired: Constant<Bits<6>>,
+    truncated_l4: Constant<Bits<6>>,
+    bad_tcp_header: Constant<Bits<6>>,
+    icmp_error_code: Constant<Bits<6>>,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            aligned: Signal::default(),
+            packet: Signal::default(),
+            header: Signal::default(),
+            available: Signal::default(),
+            ethertype: Signal::default(),
+            version: Signal::default(),
+            ihl: Signal::default(),
+            header_bytes: Signal::default(),
+            total: Signal::default(),
+            fragment: Signal::default(),
+            ttl: Signal::default(),
+            proto: Signal::default(),
+            src: Signal::default(),
+            dst: Signal::default(),
+            icmp_type: Signal::default(),
+            tcp: Signal::default(),
+            udp: Signal::default(),
+            icmp: Signal::default(),
+            sport: Signal::default(),
+            dport: Signal::default(),
+            l4_checksum: Signal::default(),
+            interfaces: Signal::default(),
+            macs: Signal::default(),
+            ours: Signal::default(),
+            interface: Signal::default(),
+            our_mac: Signal::default(),
+            sum_low: Signal::default(),
+            sum_high: Signal::default(),
+            sum_end: Signal::default(),
+            sum: Signal::default(),
+            sum_carries: Signal::default(),
+            sum_inverted: Signal::default(),
+            sum_words: Signal::default(),
+            checksum_good: Signal::default(),
+            direct: Signal::default(),
+            disabled: Signal::default(),
+            runt: Signal::default(),
+            l2_decided: Signal::default(),
+            l2_reason: Signal::default(),
+            ip_decided: Signal::default(),
+            ip_reason: Signal::default(),
+            l4_decided: Signal::default(),
+            l4_reason: Signal::default(),
+            decided: Signal::default(),
+            reason: Signal::default(),
+            key: Signal::default(),
+            known: Signal::default(),
+            tagged: Signal::default(),
+            no_interface: Constant::new((NO_INTERFACE as u64).to_bits()),
+            number: std::array::from_fn(|i| Constant::new((7 - i as u64).to_bits())),
+            zero16: Constant::new(0.into()),
+            zero6: Constant::new(0.into()),
+            arp: Constant::new(0x0806_u64.to_bits()),
+            ipv4: Constant::new(0x0800_u64.to_bits()),
+            version_4: Constant::new(4_u64.to_bits()),
+            words_5: Constant::new(5_u64.to_bits()),
+            ttl_1: Constant::new(1_u64.to_bits()),
+            multicast: Constant::new(0xe000_0000_u64.to_bits()),
+            bytes_20: Constant::new(20_u64.to_bits()),
+            bytes_28: Constant::new(28_u64.to_bits()),
+            bytes_40: Constant::new(40_u64.to_bits()),
+            total_28: Constant::new(28_u64.to_bits()),
+            total_40: Constant::new(40_u64.to_bits()),
+            proto_icmp: Constant::new(1_u64.to_bits()),
+            proto_tcp: Constant::new(6_u64.to_bits()),
+            proto_udp: Constant::new(17_u64.to_bits()),
+            icmp_errors: Constant::new(0b1_1000_0011_1000_u64.to_bits()),
+            icmp_error_map: Signal::default(),
+            icmp_low: Signal::default(),
+            icmp_error: Signal::default(),
+            host_inject: code(Reason::HostInject),
+            disabled_code: code(Reason::Disabled),
+            runt_code: code(Reason::Runt),
+            no_interface_code: code(Reason::NoInterface),
+            not_our_mac: code(Reason::NotOurMac),
+            arp_code: code(Reason::Arp),
+            non_ip: code(Reason::NonIp),
+            truncated_ip: code(Reason::TruncatedIp),
+            bad_ip_header: code(Reason::BadIpHeader),
+            bad_ip_checksum: code(Reason::BadIpChecksum),
+            bad_source: code(Reason::BadSource),
+            land: code(Reason::Land),
+            ip_options: code(Reason::IpOptions),
+            fragment_code: code(Reason::Fragment),
+            ttl_expired: code(Reason::TtlExpired),
+            truncated_l4: code(Reason::TruncatedL4),
+            bad_tcp_header: code(Reason::BadTcpHeader),
+            icmp_error_code: code(Reason::IcmpError),
+        }
+    }
+}
+
+impl Logic for Check {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.available.next = self.aligned.val().available;
+        self.ethertype.next = self.aligned.val().ethertype;
+        self.tagged.next = self.aligned.val().tagged;
+        self.version.next = self.packet.val().get_bits::<4>(316);
+        self.ihl.next = self.packet.val().get_bits::<4>(312);
+        self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
+        self.total.next = self.packet.val().get_bits::<16>(288);
+        self.fragment.next = self.packet.val().get_bits::<14>(256);
+        self.ttl.next = self.packet.val().get_bits::<8>(248);
+        self.proto.next = self.packet.val().get_bits::<8>(240);
+        self.src.next = self.packet.val().get_bits::<32>(192);
+        self.dst.next = self.packet.val().get_bits::<32>(160);
+        self.tcp.next = self.proto.val() == self.proto_tcp.val();
+        self.udp.next = self.proto.val() == self.proto_udp.val();
+        self.icmp.next = self.proto.val() == self.proto_icmp.val();
+        self.icmp_type.next = self.packet.val().get_bits::<8>(152);
+
+        // The sum of ten words is right when adding its carries gives all ones.
+        self.sum_low.next = bit_cast::<20, 18>(self.aligned.val().sum_low);
+        self.sum_high.next = bit_cast::<20, 18>(self.aligned.val().sum_high);
+        self.sum_end.next = bit_cast::<20, 17>(self.aligned.val().sum_end);
+        self.sum.next = (self.sum_low.val() + self.sum_high.val()) + self.sum_end.val();
+        self.sum_words.next = self.sum.val().get_bits::<16>(0);
+        self.sum_inverted.next = !self.sum_words.val();
+        self.sum_carries.next = bit_cast::<16, 4>(self.sum.val().get_bits::<4>(16));
+        self.checksum_good.next = self.sum_inverted.val() == self.sum_carries.val();
+
+        // The lowest interface wins: look from the highest down.
+        self.interfaces.next = self.aligned.val().interfaces;
+        self.macs.next = self.aligned.val().macs;
+        self.interface.next = self.no_interface.val();
+        self.our_mac.next = false;
+        for i in 0..8 {
+            if self.interfaces.val().get_bit(7 - i) {
+                self.interface.next = self.number[i].val();
+                self.our_mac.next = self.macs.val().get_bit(7 - i);
+            }
+        }
+
+        self.direct.next = self.aligned.val().direct;
+        self.disabled.next = !self.aligned.val().enable;
+        self.runt.next = self.aligned.val().runt;
+
+        // In each group the check that comes first in the contract is written last, and wins.
+        self.l2_decided.next = true;
+        self.l2_reason.next = self.non_ip.val();
+        if self.ethertype.val() == self.ipv4.val() {
+            self.l2_decided.next = false;
+        }
+        if self.ethertype.val() == self.arp.val() {
+            self.l2_reason.next = self.arp_code.val();
+        }
+        if !(self.aligned.val().promiscuous | self.aligned.val().group | self.our_mac.val()) {
+            self.l2_decided.next = true;
+            self.l2_reason.next = self.not_our_mac.val();
+        }
+        if !self.interfaces.val().any() {
+            self.l2_decided.next = true;
+            self.l2_reason.next = self.no_interface_code.val();
+        }
+        if self.runt.val() {
+            self.l2_decided.next = true;
+            self.l2_reason.next = self.runt_code.val();
+        }
+        if self.disabled.val() {
+            self.l2_decided.next = true;
+            self.l2_reason.next = self.disabled_code.val();
+        }
+        if self.direct.val() {
+            self.l2_decided.next = true;
+            self.l2_reason.next = self.host_inject.val();
+        }
+
+        self.ip_decided.next = false;
+        self.ip_reason.next = self.zero6.val();
+        if self.src.val() == self.dst.val() {
+            self.ip_decided.next = true;
+            self.ip_reason.next = self.land.val();
+        }
+        if self.src.val() >= self.multicast.val() {
+            self.ip_decided.next = true;
+            self.ip_reason.next = self.bad_source.val();
+        }
+        if (self.ihl.val() == self.words_5.val()) & (!self.checksum_good.val()) {
+            self.ip_decided.next = true;
+            self.ip_reason.next = self.bad_ip_checksum.val();
+        }
+        if (self.version.val() != self.version_4.val())
+            | (self.ihl.val() < self.words_5.val())
+            | (self.total.val() < self.header_bytes.val())
+        {
+            self.ip_decided.next = true;
+            self.ip_reason.next = self.bad_ip_header.val();
+        }
+        if self.available.val() < self.bytes_20.val() {
+            self.ip_decided.next = true;
+            self.ip_reason.next = self.truncated_ip.val();
+        }
+
+        self.icmp_error_map.next = self.icmp_errors.val();
+        self.icmp_low.next = self.icmp_type.val().get_bits::<5>(0);
+        self.icmp_error.next = (!self.icmp_type.val().get_bits::<3>(5).any())
+            & self.icmp_error_map.val().get_bit(self.icmp_low.val().index());
+        self.l4_decided.next = false;
+        self.l4_reason.next = self.zero6.val();
+        if self.icmp.val() & self.icmp_error.val() {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.icmp_error_code.val();
+        }
+        if self.tcp.val() & (self.packet.val().get_bits::<4>(60) < self.words_5.val()) {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.bad_tcp_header.val();
+        }
+        if (self.tcp.val()
+            & ((self.available.val() < self.bytes_40.val()) | (self.total.val() < self.total_40.val())))
+            | ((self.udp.val() | self.icmp.val())
+                & ((self.available.val() < self.bytes_28.val())
+                    | (self.total.val() < self.total_28.val())))
+        {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.truncated_l4.val();
+        }
+        if self.ttl.val() <= self.ttl_1.val() {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.ttl_expired.val();
+        }
+        if self.fragment.val().any() {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.fragment_code.val();
+        }
+        if self.ihl.val() > self.words_5.val() {
+            self.l4_decided.next = true;
+            self.l4_reason.next = self.ip_options.val();
+        }
+
+        self.decided.next = self.l2_decided.val() | self.ip_decided.val() | self.l4_decided.val();
+        if self.l2_decided.val() {
+            self.reason.next = self.l2_reason.val();
+        } else if self.ip_decided.val() {
+            self.reason.next = self.ip_reason.val();
+        } else {
+            self.reason.next = self.l4_reason.val();
+        }
+
+        // ICMP: type and code as destination port, identifier as source port.
+        self.sport.next = self.zero16.val();
+        self.dport.next = self.zero16.val();
+        self.l4_checksum.next = self.zero16.val();
+        if self.icmp.val() {
+            self.sport.next = self.packet.val().get_bits::<16>(112);
+            self.dport.next = self.packet.val().get_bits::<16>(144);
+            self.l4_checksum.next = self.packet.val().get_bits::<16>(128);
+        }
+        if self.tcp.val() | self.udp.val() {
+            self.sport.next = self.packet.val().get_bits::<16>(144);
+            self.dport.next = self.packet.val().get_bits::<16>(128);
+            self.l4_checksum.next = self.packet.val().get_bits::<16>(96);
+        }
+        if self.tcp.val() {
+            self.l4_checksum.next = self.packet.val().get_bits::<16>(16);
+        }
+        self.known.next = self.interface.val();
+        if self.direct.val() | self.disabled.val() | self.runt.val() {
+            self.known.next = self.no_interface.val();
+        }
+        self.key.next.dport = self.dport.val();
+        self.key.next.sport = self.sport.val();
+        self.key.next.dst = self.dst.val();
+        self.key.next.src = self.src.val();
+        self.key.next.proto = self.proto.val();
+        self.key.next.interface = self.known.val();
+
+        self.header.next.key = self.key.val().into();
+        self.header.next.decided = self.decided.val();
+        self.header.next.reason = self.reason.val();
+        self.header.next.tcp = self.tcp.val();
+        self.header.next.udp = self.udp.val();
+        self.header.next.icmp = self.icmp.val();
+        self.header.next.fin = self.tcp.val() & self.packet.val().get_bit(48);
+        self.header.next.syn = self.tcp.val() & self.packet.val().get_bit(49);
+        self.header.next.rst = self.tcp.val() & self.packet.val().get_bit(50);
+        self.header.next.ack = self.tcp.val() & self.packet.val().get_bit(52);
+        self.header.next.ip_checksum = self.packet.val().get_bits::<16>(224);
+        self.header.next.l4_checksum = self.l4_checksum.val();
+        self.header.next.tagged = self.tagged.val() & (!(self.direct.val() | self.disabled.val()));
+        self.header.next.port = self.aligned.val().port;
+        self.header.next.interface = self.known.val();
+        self.header.next.reinjected = self.aligned.val().reinjected;
+        self.header.next.direct = self.direct.val();
+    }
+}
+
+/// A reason code as a constant of the kernel.
+pub(crate) fn code(reason: Reason) -> Constant<Bits<6>> {
+    Constant::new((reason as u64).to_bits())
+}

@@ -1,0 +1,234 @@
+//! Gathers the first 64 bytes of each frame for the parser.
+//!
+//! Beats come in, one [`Window`] a frame goes out: when 64 bytes are there, or at the last beat of a shorter
+//! frame. Bytes beyond the frame are left over from earlier frames. The rest of the frame passes unlooked at.
+//! Latency one clock from the completing beat; a beat every clock. `in_ready` follows `out_ready`, which is a
+//! register of the parser. Costs 512 flip-flops.
+//!
+//! ```text
+//! beats ─► part 0 │ part 1 │ … │ part N-1 ─► header, first byte on the wire on top
+//! ```
+
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::record::{Origin, Window};
+use crate::stream::{Beat, KeepCount};
+
+/// The gatherer for `N` beats of `W` bits (`N * W = 512`); see the module's text.
+#[derive(LogicBlock)]
+pub struct Gather<const W: usize, const K: usize, const N: usize> {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Beat of a frame.
+    pub in_beat: Signal<In, Beat<W, K>>,
+    /// Where the frame came from.
+    pub in_origin: Signal<In, Origin>,
+    /// A beat is offered.
+    pub in_valid: Signal<In, Bit>,
+    /// It is taken.
+    pub in_ready: Signal<Out, Bit>,
+    /// First bytes of a frame.
+    pub out_data: Signal<Out, Window>,
+    /// A window is offered.
+    pub out_valid: Signal<Out, Bit>,
+    /// It is taken.
+    pub out_ready: Signal<In, Bit>,
+    bytes: KeepCount<K>,
+    joined: Join<W, N>,
+    part: [DFF<Bits<W>>; N],
+    /// Part the next beat goes to.
+    slot: DFF<Bits<4>>,
+    /// The window of this frame is complete.
+    skip: DFF<Bit>,
+    done: DFF<Bit>,
+    /// Bytes in the parts.
+    held: DFF<Bits<7>>,
+    count: DFF<Bits<7>>,
+    origin: DFF<Origin>,
+    ready: Signal<Local, Bit>,
+    last: Signal<Local, Bit>,
+    moves: Signal<Local, Bit>,
+    gathers: Signal<Local, Bit>,
+    completes: Signal<Local, Bit>,
+    sum: Signal<Local, Bits<7>>,
+    number: [Constant<Bits<4>>; N],
+    last_slot: Constant<Bits<4>>,
+    first_slot: Constant<Bits<4>>,
+    one: Constant<Bits<4>>,
+    nothing: Constant<Bits<7>>,
+}
+
+impl<const W: usize, const K: usize, const N: usize> Default for Gather<W, K, N> {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            in_beat: Signal::default(),
+            in_origin: Signal::default(),
+            in_valid: Signal::default(),
+            in_ready: Signal::default(),
+            out_data: Signal::default(),
+            out_valid: Signal::default(),
+            out_ready: Signal::default(),
+            bytes: KeepCount::default(),
+            joined: Join::default(),
+            part: std::array::from_fn(|_| Default::default()),
+            slot: DFF::default(),
+            skip: DFF::default(),
+            done: DFF::default(),
+            held: DFF::default(),
+            count: DFF::default(),
+            origin: DFF::default(),
+            ready: Signal::default(),
+            last: Signal::default(),
+            moves: Signal::default(),
+            gathers: Signal::default(),
+            completes: Signal::default(),
+            sum: Signal::default(),
+            number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
+            last_slot: Constant::new((N as u64 - 1).to_bits()),
+            first_slot: Constant::new(0.into()),
+            one: Constant::new(1.into()),
+            nothing: Constant::new(0.into()),
+        }
+    }
+}
+
+impl<const W: usize, const K: usize, const N: usize> Logic for Gather<W, K, N> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, slot, skip, done, held, count, origin);
+        self.ready.next = self.out_ready.val() | (!self.done.q.val());
+        self.moves.next = self.in_valid.val() & self.ready.val();
+        self.gathers.next = self.moves.val() & (!self.skip.q.val());
+        self.last.next = self.in_beat.val().last;
+        self.completes.next = self.gathers.val()
+            & (self.last.val() | (self.slot.q.val() == self.last_slot.val()));
+        self.bytes.keep.next = self.in_beat.val().keep;
+        self.sum.next = self.held.q.val() + self.bytes.count.val();
+
+        for i in 0..N {
+            self.part[i].clock.next = self.clock.val();
+            self.part[i].d.next = self.part[i].q.val();
+            if self.gathers.val() & (self.slot.q.val() == self.number[i].val()) {
+                self.part[i].d.next = self.in_beat.val().data;
+            }
+            self.joined.part[i].next = self.part[i].q.val();
+        }
+        if self.out_ready.val() {
+            self.done.d.next = false;
+        }
+        if self.gathers.val() {
+            self.slot.d.next = self.slot.q.val() + self.one.val();
+            self.held.d.next = self.sum.val();
+        }
+        if self.completes.val() {
+            self.done.d.next = true;
+            self.skip.d.next = true;
+            self.slot.d.next = self.first_slot.val();
+            self.held.d.next = self.nothing.val();
+            self.count.d.next = self.sum.val();
+            self.origin.d.next = self.in_origin.val();
+        }
+        if self.moves.val() & self.last.val() {
+            self.skip.d.next = false;
+        }
+        self.in_ready.next = self.ready.val();
+        self.out_data.next.header = self.joined.whole.val();
+        self.out_data.next.count = self.count.q.val();
+        self.out_data.next.origin = self.origin.q.val();
+        self.out_valid.next = self.done.q.val();
+    }
+}
+
+/// `N` beats as one big-endian number of 512 bits: wires.
+#[derive(LogicBlock)]
+pub struct Join<const W: usize, const N: usize> {
+    /// Beats in order.
+    pub part: [Signal<In, Bits<W>>; N],
+    /// First byte of the first beat on top.
+    pub whole: Signal<Out, Bits<512>>,
+}
+
+impl<const W: usize, const N: usize> Default for Join<W, N> {
+    fn default() -> Self {
+        Self {
+            part: std::array::from_fn(|_| Default::default()),
+            whole: Signal::default(),
+        }
+    }
+}
+
+impl<const W: usize, const N: usize> Logic for Join<W, N> {
+    fn update(&mut self) {
+        let mut whole = Bits::<512>::default();
+        for i in 0..N {
+            for byte in 0..W / 8 {
+                let position = 8 * (i * W / 8 + byte);
+                whole.set_bits(504 - position, self.part[i].val().get_bits::<8>(8 * byte));
+            }
+        }
+        self.whole.next = whole;
+    }
+
+    fn connect(&mut self) {
+        self.whole.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let bytes: Vec<String> = (0..N)
+            .flat_map(|i| (0..W / 8).map(move |byte| format!("part${i}[{}:{}]", 8 * byte + 7, 8 * byte)))
+            .collect();
+        Verilog::Custom(format!("always @(*) whole = {{{}}};\n", bytes.join(", ")))
+    }
+}
+
+/// A big-endian number of 512 bits as `N` beats: wires, the reverse of [`Join`].
+#[derive(LogicBlock)]
+pub struct Split<const W: usize, const N: usize> {
+    /// First byte of the first beat on top.
+    pub whole: Signal<In, Bits<512>>,
+    /// Beats in order.
+    pub part: [Signal<Out, Bits<W>>; N],
+}
+
+impl<const W: usize, const N: usize> Default for Split<W, N> {
+    fn default() -> Self {
+        Self {
+            whole: Signal::default(),
+            part: std::array::from_fn(|_| Default::default()),
+        }
+    }
+}
+
+impl<const W: usize, const N: usize> Logic for Split<W, N> {
+    fn update(&mut self) {
+        for i in 0..N {
+            let mut part = Bits::<W>::default();
+            for byte in 0..W / 8 {
+                let position = 8 * (i * W / 8 + byte);
+                part.set_bits(8 * byte, self.whole.val().get_bits::<8>(504 - position));
+            }
+            self.part[i].next = part;
+        }
+    }
+
+    fn connect(&mut self) {
+        for part in &mut self.part {
+            part.connect();
+        }
+    }
+
+    fn hdl(&self) -> Verilog {
+        let mut code = String::from("always @(*) begin\n");
+        for i in 0..N {
+            let bytes: Vec<String> = (0..W / 8)
+                .rev()
+                .map(|byte| 504 - 8 * (i * W / 8 + byte))
+                .map(|low| format!("whole[{}:{low}]", low + 7))
+                .collect();
+            code += &format!("part${i} = {{{}}};\n", bytes.join(", "));
+        }
+        Verilog::Custom(code + "end\n")
+    }
+}
