@@ -24,7 +24,7 @@ pub struct Adjacencies {
     pub index: Signal<In, Bits<8>>,
     /// Packed `Adjacency`, two enabled clocks after `index`.
     pub entry: Signal<Out, Bits<53>>,
-    /// Start a table operation, high for one clock; the other `table_` inputs keep still until done.
+    /// Table operation, held with the other `table_` inputs until done.
     pub table_valid: Signal<In, Bit>,
     /// `Operation`.
     pub table_op: Signal<In, Bits<2>>,
@@ -36,8 +36,8 @@ pub struct Adjacencies {
     pub table_done: Signal<Out, Bit>,
     /// Entry read, with `table_done`.
     pub table_read: Signal<Out, Bits<256>>,
-    lookup: Ram<53, 8>,
-    copy: Ram<53, 8>,
+    lookup: Ram<Bits<53>, 8>,
+    copy: Ram<Bits<53>, 8>,
     /// Ages of the table operation.
     step: [DFF<Bit>; 3],
     /// The two lookups on their way met a write, of this entry.
@@ -45,6 +45,7 @@ pub struct Adjacencies {
     caught: [DFF<Bits<53>>; 2],
     held: DFF<Bits<53>>,
     stalled: DFF<Bit>,
+    starts: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
     data: Signal<Local, Bits<53>>,
     entry_now: Signal<Local, Bits<53>>,
@@ -72,6 +73,7 @@ impl Default for Adjacencies {
             caught: std::array::from_fn(|_| Default::default()),
             held: DFF::default(),
             stalled: DFF::default(),
+            starts: Signal::default(),
             writes: Signal::default(),
             data: Signal::default(),
             entry_now: Signal::default(),
@@ -86,7 +88,9 @@ impl Logic for Adjacencies {
     fn update(&mut self) {
         dff_setup!(self, clock, held, stalled);
         clock!(self, clock, lookup, copy);
-        self.writes.next = self.table_valid.val() & (self.table_op.val() == self.write.val());
+        self.starts.next = self.table_valid.val()
+            & (!(self.step[0].q.val() | self.step[1].q.val() | self.step[2].q.val()));
+        self.writes.next = self.starts.val() & (self.table_op.val() == self.write.val());
         self.data.next = self.table_data.val().get_bits::<53>(0);
         self.table_entry.next = self.table_index.val().get_bits::<8>(0);
 
@@ -129,7 +133,7 @@ impl Logic for Adjacencies {
         for i in 0..3 {
             self.step[i].clock.next = self.clock.val();
         }
-        self.step[0].d.next = self.table_valid.val();
+        self.step[0].d.next = self.starts.val();
         self.step[1].d.next = self.step[0].q.val();
         self.step[2].d.next = self.step[1].q.val();
         self.table_done.next = self.step[2].q.val();
@@ -144,7 +148,7 @@ pub struct Interfaces {
     pub clock: Signal<In, Clock>,
     /// Packed `Interface` of every index.
     pub entry: [Signal<Out, Bits<64>>; INTERFACES],
-    /// Start a table operation, high for one clock; the other `table_` inputs keep still until done.
+    /// Table operation, held with the other `table_` inputs until done.
     pub table_valid: Signal<In, Bit>,
     /// `Operation`.
     pub table_op: Signal<In, Bits<2>>,
@@ -201,7 +205,7 @@ impl Logic for Interfaces {
                 self.read.d.next = self.register[i].q.val();
             }
         }
-        self.done.d.next = self.table_valid.val();
+        self.done.d.next = self.table_valid.val() & (!self.done.q.val());
         self.table_done.next = self.done.q.val();
         self.table_read.next = bit_cast::<256, 64>(self.read.q.val());
     }

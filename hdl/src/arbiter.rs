@@ -64,7 +64,7 @@ pub struct Arbiter<const W: usize, const K: usize> {
     report: DFF<Bit>,
     report_source: DFF<Bits<2>>,
     report_length: DFF<Bits<16>>,
-    begin: DFF<Bit>,
+    start: DFF<Bit>,
     pick: Signal<Local, Bits<2>>,
     chosen: Signal<Local, Bits<2>>,
     beat: Signal<Local, Beat<W, K>>,
@@ -73,8 +73,8 @@ pub struct Arbiter<const W: usize, const K: usize> {
     valid: Signal<Local, Bit>,
     ready: Signal<Local, Bit>,
     moves: Signal<Local, Bit>,
-    outside: Constant<Bits<2>>,
-    inside: Constant<Bits<2>>,
+    port0: Constant<Bits<2>>,
+    port1: Constant<Bits<2>>,
     host: Constant<Bits<2>>,
     from_outside: Constant<Origin>,
     from_inside: Constant<Origin>,
@@ -111,7 +111,7 @@ impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
             report: DFF::default(),
             report_source: DFF::default(),
             report_length: DFF::default(),
-            begin: DFF::default(),
+            start: DFF::default(),
             pick: Signal::default(),
             chosen: Signal::default(),
             beat: Signal::default(),
@@ -120,11 +120,17 @@ impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
             valid: Signal::default(),
             ready: Signal::default(),
             moves: Signal::default(),
-            outside: Constant::new(0.into()),
-            inside: Constant::new(1.into()),
+            port0: Constant::new(0.into()),
+            port1: Constant::new(1.into()),
             host: Constant::new(2.into()),
-            from_outside: Constant::new(Origin { port: 0.into(), ..Origin::default() }),
-            from_inside: Constant::new(Origin { port: 1.into(), ..Origin::default() }),
+            from_outside: Constant::new(Origin {
+                port: 0.into(),
+                ..Origin::default()
+            }),
+            from_inside: Constant::new(Origin {
+                port: 1.into(),
+                ..Origin::default()
+            }),
         }
     }
 }
@@ -132,31 +138,40 @@ impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
 impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, busy, source, report, report_source, report_length, begin);
+        dff_setup!(
+            self,
+            clock,
+            busy,
+            source,
+            report,
+            report_source,
+            report_length,
+            start
+        );
         clock!(self, clock, beats, origins, length);
 
         // Whoever was served last comes last.
         self.pick.next = self.source.q.val();
-        if self.source.q.val() == self.outside.val() {
+        if self.source.q.val() == self.port0.val() {
             if self.inject_valid.val() {
                 self.pick.next = self.host.val();
             }
             if self.rx1_valid.val() {
-                self.pick.next = self.inside.val();
+                self.pick.next = self.port1.val();
             }
-        } else if self.source.q.val() == self.inside.val() {
+        } else if self.source.q.val() == self.port1.val() {
             if self.rx0_valid.val() {
-                self.pick.next = self.outside.val();
+                self.pick.next = self.port0.val();
             }
             if self.inject_valid.val() {
                 self.pick.next = self.host.val();
             }
         } else {
             if self.rx1_valid.val() {
-                self.pick.next = self.inside.val();
+                self.pick.next = self.port1.val();
             }
             if self.rx0_valid.val() {
-                self.pick.next = self.outside.val();
+                self.pick.next = self.port0.val();
             }
         }
         self.chosen.next = self.pick.val();
@@ -164,11 +179,11 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
             self.chosen.next = self.source.q.val();
         }
 
-        if self.chosen.val() == self.outside.val() {
+        if self.chosen.val() == self.port0.val() {
             self.beat.next = self.rx0_beat.val();
             self.origin.next = self.from_outside.val();
             self.valid.next = self.rx0_valid.val();
-        } else if self.chosen.val() == self.inside.val() {
+        } else if self.chosen.val() == self.port1.val() {
             self.beat.next = self.rx1_beat.val();
             self.origin.next = self.from_inside.val();
             self.valid.next = self.rx1_valid.val();
@@ -180,8 +195,8 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
         self.ready.next = self.beats.in_ready.val() & (self.busy.q.val() | (!self.hold_off.val()));
         self.moves.next = self.valid.val() & self.ready.val();
         self.last.next = self.beat.val().last;
-        self.rx0_ready.next = self.ready.val() & (self.chosen.val() == self.outside.val());
-        self.rx1_ready.next = self.ready.val() & (self.chosen.val() == self.inside.val());
+        self.rx0_ready.next = self.ready.val() & (self.chosen.val() == self.port0.val());
+        self.rx1_ready.next = self.ready.val() & (self.chosen.val() == self.port1.val());
         self.inject_ready.next = self.ready.val() & (self.chosen.val() == self.host.val());
         if self.moves.val() {
             self.busy.d.next = !self.last.val();
@@ -202,11 +217,11 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
         self.length.moves.next = self.moves.val();
         self.length.keep.next = self.beat.val().keep;
         self.length.last.next = self.last.val();
-        self.begin.d.next = self.moves.val() & (!self.busy.q.val());
+        self.start.d.next = self.moves.val() & (!self.busy.q.val());
         self.report.d.next = self.moves.val() & self.last.val();
         self.report_source.d.next = self.chosen.val();
         self.report_length.d.next = self.length.length.val();
-        self.began.next = self.begin.q.val();
+        self.began.next = self.start.q.val();
         self.ended.next = self.report.q.val();
         self.ended_source.next = self.report_source.q.val();
         self.ended_length.next = self.report_length.q.val();

@@ -127,13 +127,12 @@ impl Logic for Checksum {
                 + bit_cast::<17, 16>(self.new_address.val().get_bits::<16>(16));
             self.low.d.next = bit_cast::<17, 16>(self.not_address.val().get_bits::<16>(0))
                 + bit_cast::<17, 16>(self.new_address.val().get_bits::<16>(0));
-            self.port.d.next = bit_cast::<17, 16>(self.not_port.val())
-                + bit_cast::<17, 16>(self.new_port.val());
+            self.port.d.next =
+                bit_cast::<17, 16>(self.not_port.val()) + bit_cast::<17, 16>(self.new_port.val());
             self.ip.d.next = self.not_ip.val();
             self.l4.d.next = self.not_l4.val();
             self.icmp.d.next = self.packet.val().icmp;
-            self.keep.d.next =
-                self.packet.val().udp & (self.old_l4.val() == self.zero.val());
+            self.keep.d.next = self.packet.val().udp & (self.old_l4.val() == self.zero.val());
 
             self.address2.d.next =
                 bit_cast::<18, 17>(self.high.q.val()) + bit_cast::<18, 17>(self.low.q.val());

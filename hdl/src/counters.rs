@@ -10,9 +10,7 @@
 //! read  ─► │ ─► low half ──────────► │ ──────► high half ─► value
 //! ```
 
-use layout::csr::{
-    COUNTER_COUNT, PUNT_OVERFLOW, RX_BYTES_0, RX_FRAMES_0, TX_BYTES_0, TX_FRAMES_0,
-};
+use layout::csr::{COUNTER_COUNT, PUNT_OVERFLOW, RX_BYTES_0, RX_FRAMES_0, TX_BYTES_0, TX_FRAMES_0};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -124,16 +122,18 @@ impl Default for Counters {
 impl Logic for Counters {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, reasons, rx_frames, rx_bytes, tx_frames, tx_bytes);
-        self.reasons.event.next = self.judged.val();
-        self.reasons.event_index.next = self.judged_reason.val();
+        clock!(
+            self, clock, reasons, rx_frames, rx_bytes, tx_frames, tx_bytes
+        );
+        self.reasons.count.next = self.judged.val();
+        self.reasons.count_index.next = self.judged_reason.val();
         self.reasons.amount.next = self.one_frame.val();
 
-        self.rx_frames.event.next = self.received.val();
-        self.rx_frames.event_index.next = self.received_source.val();
+        self.rx_frames.count.next = self.received.val();
+        self.rx_frames.count_index.next = self.received_source.val();
         self.rx_frames.amount.next = self.one_frame.val();
-        self.rx_bytes.event.next = self.received.val();
-        self.rx_bytes.event_index.next = self.received_source.val();
+        self.rx_bytes.count.next = self.received.val();
+        self.rx_bytes.count_index.next = self.received_source.val();
         self.rx_bytes.amount.next = self.received_length.val();
 
         self.sent_index.next = bit_cast::<2, 1>(self.sent_port.val());
@@ -145,11 +145,11 @@ impl Logic for Counters {
         if self.lost.val() {
             self.sent_index.next = self.overflow.val();
         }
-        self.tx_frames.event.next = self.sent.val() | self.kept.val() | self.lost.val();
-        self.tx_frames.event_index.next = self.sent_index.val();
+        self.tx_frames.count.next = self.sent.val() | self.kept.val() | self.lost.val();
+        self.tx_frames.count_index.next = self.sent_index.val();
         self.tx_frames.amount.next = self.one_frame.val();
-        self.tx_bytes.event.next = self.sent.val() | self.kept.val();
-        self.tx_bytes.event_index.next = self.sent_index.val();
+        self.tx_bytes.count.next = self.sent.val() | self.kept.val();
+        self.tx_bytes.count_index.next = self.sent_index.val();
         self.tx_bytes.amount.next = self.sent_bytes.val();
 
         // Counters 0..64 are reasons; behind them come groups of four.
@@ -201,9 +201,9 @@ pub struct Bank<const A: usize> {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// Count.
-    pub event: Signal<In, Bit>,
+    pub count: Signal<In, Bit>,
     /// Which counter.
-    pub event_index: Signal<In, Bits<A>>,
+    pub count_index: Signal<In, Bits<A>>,
     /// How much.
     pub amount: Signal<In, Bits<16>>,
     /// Counter to read.
@@ -233,8 +233,8 @@ impl<const A: usize> Default for Bank<A> {
     fn default() -> Self {
         Self {
             clock: Signal::default(),
-            event: Signal::default(),
-            event_index: Signal::default(),
+            count: Signal::default(),
+            count_index: Signal::default(),
             amount: Signal::default(),
             index: Signal::default(),
             value: Signal::default(),
@@ -262,16 +262,27 @@ impl<const A: usize> Logic for Bank<A> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, adds, adds_index, adds_amount, carries, carries_index, pending, read_low,
-            read_high, low_word, low_shown, high_shown
+            self,
+            clock,
+            adds,
+            adds_index,
+            adds_amount,
+            carries,
+            carries_index,
+            pending,
+            read_low,
+            read_high,
+            low_word,
+            low_shown,
+            high_shown
         );
         clock!(self, clock, low, high);
-        self.adds.d.next = self.event.val();
-        self.adds_index.d.next = self.event_index.val();
+        self.adds.d.next = self.count.val();
+        self.adds_index.d.next = self.count_index.val();
         self.adds_amount.d.next = self.amount.val();
         self.low.index.next = self.adds_index.q.val();
-        self.sum.next = bit_cast::<33, 32>(self.low.word.val())
-            + bit_cast::<33, 16>(self.adds_amount.q.val());
+        self.sum.next =
+            bit_cast::<33, 32>(self.low.word.val()) + bit_cast::<33, 16>(self.adds_amount.q.val());
         self.low.new_word.next = self.sum.val().get_bits::<32>(0);
         self.low.write.next = self.adds.q.val();
         self.carries.d.next = self.adds.q.val() & self.sum.val().get_bit(32);
@@ -280,7 +291,7 @@ impl<const A: usize> Logic for Bank<A> {
         self.high.new_word.next = self.high.word.val() + self.one.val();
         self.high.write.next = self.carries.q.val();
         self.pending.d.next = self.adds.q.val();
-        self.busy.next = self.event.val() | self.adds.q.val() | self.pending.q.val();
+        self.busy.next = self.count.val() | self.adds.q.val() | self.pending.q.val();
 
         self.read_low.d.next = self.index.val();
         self.low.shown_index.next = self.read_low.q.val();

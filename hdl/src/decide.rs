@@ -45,7 +45,7 @@ pub struct Decide {
     /// It is taken.
     pub out_ready: Signal<In, Bit>,
     /// A verdict was given, high for one clock a frame.
-    pub event: Signal<Out, Bit>,
+    pub ruled: Signal<Out, Bit>,
     /// Its packed `Metadata`, length zero.
     pub event_metadata: Signal<Out, Bits<74>>,
     /// Adjacency table port, as in [`Adjacencies`].
@@ -88,7 +88,7 @@ impl Default for Decide {
             out_sums: Signal::default(),
             out_valid: Signal::default(),
             out_ready: Signal::default(),
-            event: Signal::default(),
+            ruled: Signal::default(),
             event_metadata: Signal::default(),
             table_valid: Signal::default(),
             table_op: Signal::default(),
@@ -117,7 +117,14 @@ impl Logic for Decide {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, first, first_valid, second, second_valid, told, told_metadata
+            self,
+            clock,
+            first,
+            first_valid,
+            second,
+            second_valid,
+            told,
+            told_metadata
         );
         clock!(self, clock, adjacencies, checksum, rulings, sums);
         self.go.next = self.rulings.in_ready.val();
@@ -160,7 +167,7 @@ impl Logic for Decide {
 
         self.told.d.next = self.second_valid.q.val() & self.go.val();
         self.told_metadata.d.next = self.verdict.ruling.val().metadata;
-        self.event.next = self.told.q.val();
+        self.ruled.next = self.told.q.val();
         self.event_metadata.next = self.told_metadata.q.val();
     }
 }
@@ -220,7 +227,7 @@ pub struct Rule {
     usable: Signal<Local, Bit>,
     direct: Signal<Local, Bit>,
     hit: Signal<Local, Bit>,
-    tagged: Signal<Local, Bit>,
+    has_tag: Signal<Local, Bit>,
     not_syn: Signal<Local, Bit>,
     ace: Signal<Local, Bits<12>>,
     hit_reason: Signal<Local, Bits<6>>,
@@ -270,7 +277,7 @@ impl Default for Rule {
             usable: Signal::default(),
             direct: Signal::default(),
             hit: Signal::default(),
-            tagged: Signal::default(),
+            has_tag: Signal::default(),
             not_syn: Signal::default(),
             ace: Signal::default(),
             hit_reason: Signal::default(),
@@ -286,7 +293,9 @@ impl Default for Rule {
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
             no_ace: Constant::new((NO_ACE as u64).to_bits()),
             host_port: Constant::new((HOST_PORT as u64).to_bits()),
-            drop_not_syn_bit: Constant::new((CONTROL_DROP_NOT_SYN.trailing_zeros() as u64).to_bits()),
+            drop_not_syn_bit: Constant::new(
+                (CONTROL_DROP_NOT_SYN.trailing_zeros() as u64).to_bits(),
+            ),
             forward: Constant::new((Verdict::Forward as u64).to_bits()),
             drop_code: Constant::new((Verdict::Drop as u64).to_bits()),
             punt: Constant::new((Verdict::Punt as u64).to_bits()),
@@ -311,7 +320,7 @@ impl Logic for Rule {
         self.split.packet.next = self.packet.val();
         self.action.next = self.split.action.val();
         self.direct.next = self.packet.val().direct;
-        self.tagged.next = self.packet.val().tagged;
+        self.has_tag.next = self.packet.val().tagged;
         self.hit.next = self.packet.val().hit & (!self.packet.val().decided);
 
         // Adjacency: valid, interface 1..5, mac 5..53. Interface: valid, port 1..3, tagged 3, vid 4..16, mac 16..64.
@@ -327,7 +336,7 @@ impl Logic for Rule {
 
         // In both chains the step that comes first in the contract is written last, and wins.
         self.hit_reason.next = self.flow_hit.val();
-        if self.egress.val().get_bit(3) != self.tagged.val() {
+        if self.egress.val().get_bit(3) != self.has_tag.val() {
             self.hit_reason.next = self.flow_punt.val();
         }
         if !self.usable.val() {
@@ -339,7 +348,10 @@ impl Logic for Rule {
 
         self.ace.next = self.packet.val().ace;
         self.not_syn.next = self.packet.val().tcp
-            & self.control.val().get_bit(self.drop_not_syn_bit.val().index())
+            & self
+                .control
+                .val()
+                .get_bit(self.drop_not_syn_bit.val().index())
             & ((!self.packet.val().syn)
                 | self.packet.val().ack
                 | self.packet.val().rst
@@ -385,7 +397,7 @@ impl Logic for Rule {
             self.metadata.next.port = self.host_port.val();
         }
         self.metadata.next.reinjected = self.packet.val().reinjected;
-        self.metadata.next.tagged = self.tagged.val();
+        self.metadata.next.tagged = self.has_tag.val();
         self.metadata.next.interface = self.packet.val().interface;
         self.metadata.next.reason = self.reason.val();
         self.metadata.next.verdict = self.verdict.val();
@@ -407,7 +419,7 @@ impl Logic for Rule {
         self.ruling.next.fin = self.packet.val().fin;
         self.ruling.next.rst = self.packet.val().rst;
         self.ruling.next.rewrite = self.rewrites.val();
-        self.ruling.next.tagged = self.tagged.val();
+        self.ruling.next.tagged = self.has_tag.val();
         self.ruling.next.destination_mac = self.hop.val().get_bits::<48>(5);
         self.ruling.next.source_mac = self.egress.val().get_bits::<48>(16);
         self.ruling.next.vid = self.egress.val().get_bits::<12>(4);

@@ -201,8 +201,7 @@ impl<T: Synth, const A: usize, const C: usize> Logic for BlockFifo<T, A, C> {
         } else {
             self.front.in_data.next = self.in_data.val();
         }
-        self.front.in_valid.next =
-            self.arriving.q.val() | (self.push.val() & self.bypass.val());
+        self.front.in_valid.next = self.arriving.q.val() | (self.push.val() & self.bypass.val());
         self.front.out_ready.next = self.out_ready.val();
 
         if self.fetch.val() {

@@ -12,7 +12,7 @@ use rust_hdl_widgets::prelude::*;
 use crate::fifo::Fifo;
 use crate::ram::Ram;
 use crate::record::Origin;
-use crate::stream::Beat;
+use crate::stream::{Beat, Lanes};
 
 /// The buffer; `L` is the number of 32-bit words in a beat. See the module's text.
 #[derive(LogicBlock)]
@@ -39,9 +39,9 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     pub out_valid: Signal<Out, Bit>,
     /// It is taken.
     pub out_ready: Signal<In, Bit>,
-    memory: [Ram<32, 9>; L],
+    memory: [Ram<Bits<32>, 9>; L],
     joined: Lanes<W, L>,
-    fifo: Fifo<W, 3, 4>,
+    fifo: Fifo<Bits<W>, 3, 4>,
     busy: DFF<Bit>,
     refusal: DFF<Bit>,
     origin: DFF<Origin>,
@@ -221,43 +221,6 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
         self.out_beat.next.last = self.last.val();
         self.out_origin.next = self.origin.q.val();
         self.out_valid.next = self.fifo.out_valid.val();
-    }
-}
-
-/// `L` words of 32 bits as one beat, the first in the lowest bits: wires.
-#[derive(LogicBlock)]
-pub struct Lanes<const W: usize, const L: usize> {
-    /// Words in order.
-    pub word: [Signal<In, Bits<32>>; L],
-    /// The beat.
-    pub beat: Signal<Out, Bits<W>>,
-}
-
-impl<const W: usize, const L: usize> Default for Lanes<W, L> {
-    fn default() -> Self {
-        Self {
-            word: std::array::from_fn(|_| Default::default()),
-            beat: Signal::default(),
-        }
-    }
-}
-
-impl<const W: usize, const L: usize> Logic for Lanes<W, L> {
-    fn update(&mut self) {
-        let mut beat = Bits::<W>::default();
-        for (i, word) in self.word.iter().enumerate() {
-            beat.set_bits(32 * i, word.val());
-        }
-        self.beat.next = beat;
-    }
-
-    fn connect(&mut self) {
-        self.beat.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        let words: Vec<String> = (0..L).rev().map(|i| format!("word${i}")).collect();
-        Verilog::Custom(format!("always @(*) beat = {{{}}};\n", words.join(", ")))
     }
 }
 

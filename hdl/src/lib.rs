@@ -42,6 +42,8 @@ pub mod punt;
 pub mod inject;
 /// What is counted.
 pub mod counters;
+/// What the host sees.
+pub mod csr;
 
 /// Register with enable and reset.
 pub mod dff;
@@ -71,11 +73,12 @@ pub const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 /// # Panics
 /// On another width, and when the circuit has an open signal or a logic loop.
 pub fn emit_top(width: usize) -> String {
+    let build = csr::ident::Build::default();
     match width {
-        64 => emit(TOP, top::Postern::<64, 8>::default()),
-        128 => emit(TOP, top::Postern::<128, 16>::default()),
-        256 => emit(TOP, top::Postern::<256, 32>::default()),
-        512 => emit(TOP, top::Postern::<512, 64>::default()),
+        64 => emit(TOP, top::Postern::<64, 8, 8, 2>::new(build)),
+        128 => emit(TOP, top::Postern::<128, 16, 4, 4>::new(build)),
+        256 => emit(TOP, top::Postern::<256, 32, 2, 8>::new(build)),
+        512 => emit(TOP, top::Postern::<512, 64, 1, 16>::new(build)),
         _ => panic!("streams are 64, 128, 256 or 512 bits wide, not {width}"),
     }
 }

@@ -118,7 +118,7 @@ pub struct Align {
     count: Signal<Local, Bits<7>>,
     origin: Signal<Local, Origin>,
     port: Signal<Local, Bits<2>>,
-    tagged: Signal<Local, Bit>,
+    has_tag: Signal<Local, Bit>,
     mac: Signal<Local, Bits<48>>,
     vid: Signal<Local, Bits<12>>,
     entry: [Signal<Local, Bits<64>>; INTERFACES],
@@ -161,7 +161,7 @@ impl Default for Align {
             count: Signal::default(),
             origin: Signal::default(),
             port: Signal::default(),
-            tagged: Signal::default(),
+            has_tag: Signal::default(),
             mac: Signal::default(),
             vid: Signal::default(),
             entry: std::array::from_fn(|_| Default::default()),
@@ -196,14 +196,15 @@ impl Logic for Align {
         self.port.next = self.origin.val().port;
         self.mac.next = self.header.val().get_bits::<48>(464);
         self.vid.next = self.header.val().get_bits::<12>(384);
-        self.tagged.next = (self.count.val() >= self.l2_bytes.val())
+        self.has_tag.next = (self.count.val() >= self.l2_bytes.val())
             & (self.header.val().get_bits::<16>(400) == self.vlan_ethertype.val());
 
         // Entry: valid, port 1..3, tagged 3, vid 4..16, mac 16..64.
         for i in 0..8 {
             self.entry[i].next = self.interface[i].val();
-            self.same_vlan[i].next = (self.entry[i].val().get_bit(3) == self.tagged.val())
-                & ((!self.tagged.val()) | (self.entry[i].val().get_bits::<12>(4) == self.vid.val()));
+            self.same_vlan[i].next = (self.entry[i].val().get_bit(3) == self.has_tag.val())
+                & ((!self.has_tag.val())
+                    | (self.entry[i].val().get_bits::<12>(4) == self.vid.val()));
             self.hit[i].next = self.none.val();
             if self.entry[i].val().get_bit(0)
                 & self.same_vlan[i].val()
@@ -247,18 +248,20 @@ impl Logic for Align {
             bit_cast::<18, 17>(self.pair[3].val()) + bit_cast::<18, 17>(self.pair[4].val());
 
         self.after_l2.next = self.count.val() - self.l2_bytes.val();
-        if self.tagged.val() {
+        if self.has_tag.val() {
             self.after_l2.next = self.count.val() - self.tagged_l2_bytes.val();
         }
         if self.go.val() {
             self.full.d.next = self.valid.val();
             self.findings.d.next.enable = self.control.val().get_bit(self.enable_bit.val().index());
-            self.findings.d.next.promiscuous =
-                self.control.val().get_bit(self.promiscuous_bit.val().index());
+            self.findings.d.next.promiscuous = self
+                .control
+                .val()
+                .get_bit(self.promiscuous_bit.val().index());
             self.findings.d.next.available = self.after_l2.val();
             self.findings.d.next.runt = (self.count.val() < self.l2_bytes.val())
-                | (self.tagged.val() & (self.count.val() < self.tagged_l2_bytes.val()));
-            self.findings.d.next.tagged = self.tagged.val();
+                | (self.has_tag.val() & (self.count.val() < self.tagged_l2_bytes.val()));
+            self.findings.d.next.tagged = self.has_tag.val();
             self.findings.d.next.group = self.mac.val().get_bit(40);
             self.findings.d.next.interfaces = self.hits.val();
             self.findings.d.next.macs = self.mac_hits.val();
@@ -267,7 +270,7 @@ impl Logic for Align {
             self.findings.d.next.port = self.port.val();
             self.findings.d.next.reinjected = self.origin.val().reinjected;
             self.findings.d.next.direct = self.origin.val().direct;
-            if self.tagged.val() {
+            if self.has_tag.val() {
                 self.findings.d.next.ethertype = self.header.val().get_bits::<16>(368);
                 self.findings.d.next.sum_end = self.pair[5].val();
                 self.bytes.d.next = self.header.val().get_bits::<320>(48);
@@ -312,8 +315,7 @@ pub struct Check {
     l4_checksum: Signal<Local, Bits<16>>,
     interfaces: Signal<Local, Bits<8>>,
     macs: Signal<Local, Bits<8>>,
-    ours: Signal<Local, Bits<8>>,
-    interface: Signal<Local, Bits<4>>,
+    lowest: Signal<Local, Bits<4>>,
     our_mac: Signal<Local, Bit>,
     sum_low: Signal<Local, Bits<20>>,
     sum_high: Signal<Local, Bits<20>>,
@@ -337,7 +339,7 @@ pub struct Check {
     reason: Signal<Local, Bits<6>>,
     key: Signal<Local, Key>,
     known: Signal<Local, Bits<4>>,
-    tagged: Signal<Local, Bit>,
+    has_tag: Signal<Local, Bit>,
     no_interface: Constant<Bits<4>>,
     number: [Constant<Bits<4>>; INTERFACES],
     zero16: Constant<Bits<16>>,
@@ -407,8 +409,7 @@ impl Default for Check {
             l4_checksum: Signal::default(),
             interfaces: Signal::default(),
             macs: Signal::default(),
-            ours: Signal::default(),
-            interface: Signal::default(),
+            lowest: Signal::default(),
             our_mac: Signal::default(),
             sum_low: Signal::default(),
             sum_high: Signal::default(),
@@ -431,7 +432,7 @@ impl Default for Check {
             reason: Signal::default(),
             key: Signal::default(),
             known: Signal::default(),
-            tagged: Signal::default(),
+            has_tag: Signal::default(),
             no_interface: Constant::new((NO_INTERFACE as u64).to_bits()),
             number: std::array::from_fn(|i| Constant::new((7 - i as u64).to_bits())),
             zero16: Constant::new(0.into()),
@@ -481,7 +482,7 @@ impl Logic for Check {
     fn update(&mut self) {
         self.available.next = self.aligned.val().available;
         self.ethertype.next = self.aligned.val().ethertype;
-        self.tagged.next = self.aligned.val().tagged;
+        self.has_tag.next = self.aligned.val().tagged;
         self.version.next = self.packet.val().get_bits::<4>(316);
         self.ihl.next = self.packet.val().get_bits::<4>(312);
         self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
@@ -509,11 +510,11 @@ impl Logic for Check {
         // The lowest interface wins: look from the highest down.
         self.interfaces.next = self.aligned.val().interfaces;
         self.macs.next = self.aligned.val().macs;
-        self.interface.next = self.no_interface.val();
+        self.lowest.next = self.no_interface.val();
         self.our_mac.next = false;
         for i in 0..8 {
             if self.interfaces.val().get_bit(7 - i) {
-                self.interface.next = self.number[i].val();
+                self.lowest.next = self.number[i].val();
                 self.our_mac.next = self.macs.val().get_bit(7 - i);
             }
         }
@@ -581,7 +582,10 @@ impl Logic for Check {
         self.icmp_error_map.next = self.icmp_errors.val();
         self.icmp_low.next = self.icmp_type.val().get_bits::<5>(0);
         self.icmp_error.next = (!self.icmp_type.val().get_bits::<3>(5).any())
-            & self.icmp_error_map.val().get_bit(self.icmp_low.val().index());
+            & self
+                .icmp_error_map
+                .val()
+                .get_bit(self.icmp_low.val().index());
         self.l4_decided.next = false;
         self.l4_reason.next = self.zero6.val();
         if self.icmp.val() & self.icmp_error.val() {
@@ -593,7 +597,8 @@ impl Logic for Check {
             self.l4_reason.next = self.bad_tcp_header.val();
         }
         if (self.tcp.val()
-            & ((self.available.val() < self.bytes_40.val()) | (self.total.val() < self.total_40.val())))
+            & ((self.available.val() < self.bytes_40.val())
+                | (self.total.val() < self.total_40.val())))
             | ((self.udp.val() | self.icmp.val())
                 & ((self.available.val() < self.bytes_28.val())
                     | (self.total.val() < self.total_28.val())))
@@ -640,7 +645,7 @@ impl Logic for Check {
         if self.tcp.val() {
             self.l4_checksum.next = self.packet.val().get_bits::<16>(16);
         }
-        self.known.next = self.interface.val();
+        self.known.next = self.lowest.val();
         if self.direct.val() | self.disabled.val() | self.runt.val() {
             self.known.next = self.no_interface.val();
         }
@@ -663,7 +668,7 @@ impl Logic for Check {
         self.header.next.ack = self.tcp.val() & self.packet.val().get_bit(52);
         self.header.next.ip_checksum = self.packet.val().get_bits::<16>(224);
         self.header.next.l4_checksum = self.l4_checksum.val();
-        self.header.next.tagged = self.tagged.val() & (!(self.direct.val() | self.disabled.val()));
+        self.header.next.tagged = self.has_tag.val() & (!(self.direct.val() | self.disabled.val()));
         self.header.next.port = self.aligned.val().port;
         self.header.next.interface = self.known.val();
         self.header.next.reinjected = self.aligned.val().reinjected;

@@ -49,8 +49,8 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     pub lost: Signal<Out, Bit>,
     /// Bytes of the frame kept.
     pub kept_length: Signal<Out, Bits<16>>,
-    memory: Ram<W, 9>,
-    queue: Fifo<84, 4, 5>,
+    memory: Ram<Bits<W>, 9>,
+    queue: Fifo<Bits<84>, 4, 5>,
     /// First beat of the frame coming in, and its beats so far.
     base: DFF<Bits<9>>,
     count: DFF<Bits<10>>,

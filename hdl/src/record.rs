@@ -4,7 +4,10 @@
 //! since a nested structure cannot be sliced in a kernel. The first field is at bit 0, as in
 //! `layout`; tests/record_order.rs compares the parts that have a layout of their own.
 
-#![allow(missing_docs, reason = "the derive macro generates methods without documentation")]
+#![allow(
+    missing_docs,
+    reason = "the derive macro generates methods without documentation"
+)]
 
 use rust_hdl_core::prelude::*;
 
@@ -325,4 +328,25 @@ pub struct Route {
     pub length: Bits<16>,
     /// `layout` `Metadata`, packed, length zero.
     pub metadata: Bits<74>,
+}
+
+/// One bit for each of `layout::simulator::STAGES`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+pub struct Stages {
+    /// The first beat was taken in.
+    pub ingress: Bit,
+    /// The headers were read.
+    pub parse: Bit,
+    /// The flow table was asked.
+    pub flow: Bit,
+    /// The destination table was asked.
+    pub destination: Bit,
+    /// The ACL was asked.
+    pub acl: Bit,
+    /// The verdict was given.
+    pub decide: Bit,
+    /// The first beat left.
+    pub egress: Bit,
+    /// The last beat left.
+    pub last: Bit,
 }

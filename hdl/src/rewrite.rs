@@ -66,7 +66,7 @@ pub struct Rewrite<const W: usize, const K: usize, const N: usize> {
     routes: Skid<Route>,
     /// Beat of the frame, stops at `N`.
     slot: DFF<Bits<4>>,
-    end: DFF<Bit>,
+    finish: DFF<Bit>,
     end_ruling: DFF<Ruling>,
     end_length: DFF<Bits<16>>,
     last: Signal<Local, Bit>,
@@ -112,7 +112,7 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
             beats: Skid::default(),
             routes: Skid::default(),
             slot: DFF::default(),
-            end: DFF::default(),
+            finish: DFF::default(),
             end_ruling: DFF::default(),
             end_length: DFF::default(),
             last: Signal::default(),
@@ -134,7 +134,7 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
 impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, slot, end, end_ruling, end_length);
+        dff_setup!(self, clock, slot, finish, end_ruling, end_length);
         clock!(self, clock, length, beats, routes);
         self.room.next = self.beats.in_ready.val();
         self.last.next = self.in_beat.val().last;
@@ -184,12 +184,12 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.out_route.next = self.routes.out_data.val();
         self.out_valid.next = self.beats.out_valid.val();
 
-        self.end.d.next = self.moves.val() & self.last.val();
+        self.finish.d.next = self.moves.val() & self.last.val();
         self.end_ruling.d.next = self.ruling.val();
         self.end_length.d.next = self.length.length.val();
-        self.ended.next = self.end.q.val();
+        self.ended.next = self.finish.q.val();
         self.ended_reason.next = self.end_ruling.q.val().reason;
-        self.counts.next = self.end.q.val() & self.end_ruling.q.val().counts;
+        self.counts.next = self.finish.q.val() & self.end_ruling.q.val().counts;
         self.counts_slot.next = self.end_ruling.q.val().flow;
         self.counts_length.next = self.end_length.q.val();
         self.counts_fin.next = self.end_ruling.q.val().fin;
@@ -216,7 +216,7 @@ pub struct Patch {
     l4_inverted: Signal<Local, Bits<16>>,
     l4_checksum: Signal<Local, Bits<16>>,
     translates: Signal<Local, Bit>,
-    new: Signal<Local, Headers>,
+    fresh: Signal<Local, Headers>,
     changed: Signal<Local, Headers>,
     new_bits: Signal<Local, Bits<320>>,
     changed_bits: Signal<Local, Bits<320>>,
@@ -248,7 +248,7 @@ impl Default for Patch {
             l4_inverted: Signal::default(),
             l4_checksum: Signal::default(),
             translates: Signal::default(),
-            new: Signal::default(),
+            fresh: Signal::default(),
             changed: Signal::default(),
             new_bits: Signal::default(),
             changed_bits: Signal::default(),
@@ -286,18 +286,18 @@ impl Logic for Patch {
 
         self.translates.next =
             self.ruling.val().translate_source | self.ruling.val().translate_destination;
-        self.new.next = self.nothing.val();
+        self.fresh.next = self.nothing.val();
         self.changed.next = self.nothing.val();
-        self.new.next.ip_checksum = self.ip_checksum.val();
-        self.new.next.source = self.ruling.val().address;
-        self.new.next.destination = self.ruling.val().address;
-        self.new.next.sport = self.ruling.val().l4_port;
-        self.new.next.dport = self.ruling.val().l4_port;
-        self.new.next.identifier = self.ruling.val().l4_port;
-        self.new.next.udp_checksum = self.l4_checksum.val();
-        self.new.next.tcp_checksum = self.l4_checksum.val();
+        self.fresh.next.ip_checksum = self.ip_checksum.val();
+        self.fresh.next.source = self.ruling.val().address;
+        self.fresh.next.destination = self.ruling.val().address;
+        self.fresh.next.sport = self.ruling.val().l4_port;
+        self.fresh.next.dport = self.ruling.val().l4_port;
+        self.fresh.next.identifier = self.ruling.val().l4_port;
+        self.fresh.next.udp_checksum = self.l4_checksum.val();
+        self.fresh.next.tcp_checksum = self.l4_checksum.val();
         if self.ruling.val().icmp {
-            self.new.next.dport = self.l4_checksum.val();
+            self.fresh.next.dport = self.l4_checksum.val();
         }
         if self.translates.val() {
             self.changed.next.ip_checksum = self.ones.val();
@@ -324,7 +324,7 @@ impl Logic for Patch {
                 self.changed.next.dport = self.ones.val();
             }
         }
-        self.new_bits.next = self.new.val().into();
+        self.new_bits.next = self.fresh.val().into();
         self.changed_bits.next = self.changed.val().into();
         self.destination_mac.next = self.ruling.val().destination_mac;
         self.source_mac.next = self.ruling.val().source_mac;
@@ -340,8 +340,8 @@ impl Logic for Patch {
         } else {
             self.bytes.next = (bit_cast::<512, 96>(self.macs.val()) << 416)
                 | (bit_cast::<512, 320>(self.new_bits.val()) << 80);
-            self.mask.next = self.macs_mask.val()
-                | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
+            self.mask.next =
+                self.macs_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
         }
     }
 }
@@ -354,4 +354,3 @@ fn ones(low: usize, width: usize) -> Constant<Bits<512>> {
     }
     Constant::new(mask)
 }
-

@@ -42,10 +42,13 @@ pub struct Steer<const W: usize, const K: usize> {
     pub sent_length: Signal<Out, Bits<16>>,
     /// The first beat of a frame left or was discarded, high for one clock.
     pub first_left: Signal<Out, Bit>,
+    /// That frame was not discarded.
+    pub first_kept: Signal<Out, Bit>,
     /// The last beat of a frame left or was discarded, high for one clock.
     pub last_left: Signal<Out, Bit>,
     egress: Signal<Local, Bits<1>>,
     forwards: Signal<Local, Bit>,
+    punts: Signal<Local, Bit>,
     ready: Signal<Local, Bit>,
     moves: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
@@ -53,6 +56,7 @@ pub struct Steer<const W: usize, const K: usize> {
     report_port: DFF<Bits<1>>,
     report_length: DFF<Bits<16>>,
     first_gone: DFF<Bit>,
+    first_stays: DFF<Bit>,
     last_gone: DFF<Bit>,
     forward: Constant<Bits<2>>,
     punt: Constant<Bits<2>>,
@@ -75,9 +79,11 @@ impl<const W: usize, const K: usize> Default for Steer<W, K> {
             sent_port: Signal::default(),
             sent_length: Signal::default(),
             first_left: Signal::default(),
+            first_kept: Signal::default(),
             last_left: Signal::default(),
             egress: Signal::default(),
             forwards: Signal::default(),
+            punts: Signal::default(),
             ready: Signal::default(),
             moves: Signal::default(),
             last: Signal::default(),
@@ -85,6 +91,7 @@ impl<const W: usize, const K: usize> Default for Steer<W, K> {
             report_port: DFF::default(),
             report_length: DFF::default(),
             first_gone: DFF::default(),
+            first_stays: DFF::default(),
             last_gone: DFF::default(),
             forward: Constant::new((Verdict::Forward as u64).to_bits()),
             punt: Constant::new((Verdict::Punt as u64).to_bits()),
@@ -95,7 +102,16 @@ impl<const W: usize, const K: usize> Default for Steer<W, K> {
 impl<const W: usize, const K: usize> Logic for Steer<W, K> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, report, report_port, report_length, first_gone, last_gone);
+        dff_setup!(
+            self,
+            clock,
+            report,
+            report_port,
+            report_length,
+            first_gone,
+            first_stays,
+            last_gone
+        );
         self.egress.next = self.in_route.val().egress;
         self.forwards.next = self.in_route.val().verdict == self.forward.val();
         self.last.next = self.in_beat.val().last;
@@ -109,20 +125,23 @@ impl<const W: usize, const K: usize> Logic for Steer<W, K> {
         }
         self.moves.next = self.in_valid.val() & self.ready.val();
         self.in_ready.next = self.ready.val();
-        self.tx0_valid.next = self.in_valid.val() & self.forwards.val() & (!self.egress.val().any());
+        self.tx0_valid.next =
+            self.in_valid.val() & self.forwards.val() & (!self.egress.val().any());
         self.tx1_valid.next = self.in_valid.val() & self.forwards.val() & self.egress.val().any();
-        self.punt_valid.next =
-            self.in_valid.val() & (self.in_route.val().verdict == self.punt.val());
+        self.punts.next = self.in_route.val().verdict == self.punt.val();
+        self.punt_valid.next = self.in_valid.val() & self.punts.val();
 
         self.report.d.next = self.moves.val() & self.last.val() & self.forwards.val();
         self.report_port.d.next = self.egress.val();
         self.report_length.d.next = self.in_route.val().length;
         self.first_gone.d.next = self.moves.val() & self.in_route.val().first;
+        self.first_stays.d.next = self.forwards.val() | self.punts.val();
         self.last_gone.d.next = self.moves.val() & self.last.val();
         self.sent.next = self.report.q.val();
         self.sent_port.next = self.report_port.q.val();
         self.sent_length.next = self.report_length.q.val();
         self.first_left.next = self.first_gone.q.val();
+        self.first_kept.next = self.first_stays.q.val();
         self.last_left.next = self.last_gone.q.val();
     }
 }

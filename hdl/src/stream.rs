@@ -53,7 +53,10 @@ impl<const W: usize, const K: usize> Synth for Beat<W, K> {
 
     fn descriptor() -> TypeDescriptor {
         let field = |fieldname: &str, kind| {
-            Box::new(TypeField { fieldname: fieldname.to_string(), kind })
+            Box::new(TypeField {
+                fieldname: fieldname.to_string(),
+                kind,
+            })
         };
         TypeDescriptor {
             name: format!("Beat::<{W}>"),
@@ -86,58 +89,6 @@ impl<const W: usize, const K: usize> Synth for Beat<W, K> {
     }
 }
 
-/// A beat as a plain word of `P = W + K + 1` bits, for memories.
-#[derive(LogicBlock, Default)]
-pub struct Pack<const W: usize, const K: usize, const P: usize> {
-    /// The beat.
-    pub beat: Signal<In, Beat<W, K>>,
-    /// Its bits.
-    pub word: Signal<Out, Bits<P>>,
-}
-
-impl<const W: usize, const K: usize, const P: usize> Logic for Pack<W, K, P> {
-    fn update(&mut self) {
-        let beat = self.beat.val();
-        let mut word = Bits::<P>::default();
-        word.set_bits(0, beat.data);
-        word.set_bits(W, beat.keep);
-        self.word.next = word.replace_bit(W + K, beat.last);
-    }
-
-    fn connect(&mut self) {
-        self.word.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        Verilog::Custom("always @(*) word = beat;\n".to_string())
-    }
-}
-
-/// The reverse of [`Pack`].
-#[derive(LogicBlock, Default)]
-pub struct Unpack<const W: usize, const K: usize, const P: usize> {
-    /// The bits of a beat.
-    pub word: Signal<In, Bits<P>>,
-    /// The beat.
-    pub beat: Signal<Out, Beat<W, K>>,
-}
-
-impl<const W: usize, const K: usize, const P: usize> Logic for Unpack<W, K, P> {
-    fn update(&mut self) {
-        let word = self.word.val();
-        self.beat.next =
-            Beat { data: word.get_bits(0), keep: word.get_bits(W), last: word.get_bit(W + K) };
-    }
-
-    fn connect(&mut self) {
-        self.beat.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        Verilog::Custom("always @(*) beat = word;\n".to_string())
-    }
-}
-
 /// Bytes of a beat: the number of ones in a contiguous `keep`.
 #[derive(LogicBlock, Default)]
 pub struct KeepCount<const K: usize> {
@@ -162,8 +113,11 @@ impl<const K: usize> Logic for KeepCount<K> {
         // The one position where a one meets a zero selects the count: an AND-OR tree, no adders.
         let terms: Vec<String> = (0..K)
             .map(|i| {
-                let edge =
-                    if i + 1 == K { format!("keep[{i}]") } else { format!("keep[{i}] & ~keep[{}]", i + 1) };
+                let edge = if i + 1 == K {
+                    format!("keep[{i}]")
+                } else {
+                    format!("keep[{i}] & ~keep[{}]", i + 1)
+                };
                 format!("({{7{{{edge}}}}} & 7'd{})", i + 1)
             })
             .collect();
@@ -173,7 +127,7 @@ impl<const K: usize> Logic for KeepCount<K> {
 
 /// Offers every transfer of one stream to two readers; both take it at the same edge.
 #[derive(LogicBlock, Default)]
-pub struct Fork {
+pub struct Tee {
     /// Something is offered.
     pub in_valid: Signal<In, Bit>,
     /// Both readers have room.
@@ -188,7 +142,7 @@ pub struct Fork {
     pub second_ready: Signal<In, Bit>,
 }
 
-impl Logic for Fork {
+impl Logic for Tee {
     #[hdl_gen]
     fn update(&mut self) {
         self.in_ready.next = self.first_ready.val() & self.second_ready.val();
@@ -211,7 +165,7 @@ pub struct FrameLength<const K: usize> {
     /// Bytes up to and including this beat.
     pub length: Signal<Out, Bits<16>>,
     bytes: KeepCount<K>,
-    before: DFF<Bits<16>>,
+    earlier: DFF<Bits<16>>,
     sum: Signal<Local, Bits<16>>,
     zero: Constant<Bits<16>>,
 }
@@ -225,7 +179,7 @@ impl<const K: usize> Default for FrameLength<K> {
             last: Signal::default(),
             length: Signal::default(),
             bytes: KeepCount::default(),
-            before: DFF::default(),
+            earlier: DFF::default(),
             sum: Signal::default(),
             zero: Constant::new(0.into()),
         }
@@ -235,16 +189,53 @@ impl<const K: usize> Default for FrameLength<K> {
 impl<const K: usize> Logic for FrameLength<K> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, before);
+        dff_setup!(self, clock, earlier);
         self.bytes.keep.next = self.keep.val();
-        self.sum.next = self.before.q.val() + bit_cast::<16, 7>(self.bytes.count.val());
+        self.sum.next = self.earlier.q.val() + bit_cast::<16, 7>(self.bytes.count.val());
         self.length.next = self.sum.val();
         if self.moves.val() {
             if self.last.val() {
-                self.before.d.next = self.zero.val();
+                self.earlier.d.next = self.zero.val();
             } else {
-                self.before.d.next = self.sum.val();
+                self.earlier.d.next = self.sum.val();
             }
         }
+    }
+}
+
+/// `L` words of 32 bits as one beat, the first in the lowest bits: wires.
+#[derive(LogicBlock)]
+pub struct Lanes<const W: usize, const L: usize> {
+    /// Words in order.
+    pub word: [Signal<In, Bits<32>>; L],
+    /// The beat.
+    pub beat: Signal<Out, Bits<W>>,
+}
+
+impl<const W: usize, const L: usize> Default for Lanes<W, L> {
+    fn default() -> Self {
+        Self {
+            word: std::array::from_fn(|_| Default::default()),
+            beat: Signal::default(),
+        }
+    }
+}
+
+impl<const W: usize, const L: usize> Logic for Lanes<W, L> {
+    fn update(&mut self) {
+        let mut beat = Bits::<W>::default();
+        for (i, word) in self.word.iter().enumerate() {
+            beat.set_bits(32 * i, word.val());
+        }
+        self.beat.next = beat;
+    }
+
+    fn connect(&mut self) {
+        self.beat.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let words: Vec<String> = (0..L).rev().map(|i| format!("word${i}")).collect();
+        Verilog::Custom(format!("always @(*) beat = {{{}}};\n", words.join(", ")))
     }
 }

@@ -102,8 +102,8 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Gather<W, K, N> {
         self.moves.next = self.in_valid.val() & self.ready.val();
         self.gathers.next = self.moves.val() & (!self.skip.q.val());
         self.last.next = self.in_beat.val().last;
-        self.completes.next = self.gathers.val()
-            & (self.last.val() | (self.slot.q.val() == self.last_slot.val()));
+        self.completes.next =
+            self.gathers.val() & (self.last.val() | (self.slot.q.val() == self.last_slot.val()));
         self.bytes.keep.next = self.in_beat.val().keep;
         self.sum.next = self.held.q.val() + self.bytes.count.val();
 
@@ -177,7 +177,9 @@ impl<const W: usize, const N: usize> Logic for Join<W, N> {
 
     fn hdl(&self) -> Verilog {
         let bytes: Vec<String> = (0..N)
-            .flat_map(|i| (0..W / 8).map(move |byte| format!("part${i}[{}:{}]", 8 * byte + 7, 8 * byte)))
+            .flat_map(|i| {
+                (0..W / 8).map(move |byte| format!("part${i}[{}:{}]", 8 * byte + 7, 8 * byte))
+            })
             .collect();
         Verilog::Custom(format!("always @(*) whole = {{{}}};\n", bytes.join(", ")))
     }

@@ -8,7 +8,8 @@ use hdl::flow::{Flow, Stats};
 use layout::desc::NO_FLOW;
 use layout::hash::flow_index;
 use layout::table::{
-    FLOW_SLOTS, FLOW_STASH, FLOW_WAYS, FLOW_WAY_ENTRIES, FlowAction, FlowEntry, FlowStats, Key, Operation,
+    FLOW_SLOTS, FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowAction, FlowEntry, FlowStats, Key,
+    Operation,
 };
 use rust_hdl_core::prelude::*;
 use support::lockstep::Lockstep;
@@ -28,14 +29,21 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let run = Lockstep::new(Flow::default(), |uut, high| uut.clock.next = high.into());
-        Self { run, table: vec![FlowEntry::default(); FLOW_SLOTS], expected: VecDeque::new(), latency: 0, attack: false }
+        Self {
+            run,
+            table: vec![FlowEntry::default(); FLOW_SLOTS],
+            expected: VecDeque::new(),
+            latency: 0,
+            attack: false,
+        }
     }
 
     /// The slot that holds the key, lowest way first, then the stash.
     fn find(&self, key: &Key) -> Option<usize> {
         let ways = (0..FLOW_WAYS).map(|way| way * FLOW_WAY_ENTRIES + flow_index(way, key));
         let stash = FLOW_SLOTS - FLOW_STASH..FLOW_SLOTS;
-        ways.chain(stash).find(|&slot| self.table[slot].valid && self.table[slot].key() == *key)
+        ways.chain(stash)
+            .find(|&slot| self.table[slot].valid && self.table[slot].key() == *key)
     }
 
     /// One clock; checks what leaves.
@@ -43,7 +51,10 @@ impl Bench {
         self.run.settle();
         let taken = self.run.uut.in_valid.val() && self.run.uut.in_ready.val();
         if self.run.uut.out_valid.val() && self.run.uut.out_ready.val() {
-            let (key, lookup) = self.expected.pop_front().expect("nothing leaves that did not enter");
+            let (key, lookup) = self
+                .expected
+                .pop_front()
+                .expect("nothing leaves that did not enter");
             let judged = self.run.uut.out_data.val();
             assert_eq!(judged.key, to_bits(&key.pack()), "in order");
             let slot = if lookup { self.find(&key) } else { None };
@@ -64,7 +75,10 @@ impl Bench {
             let lookup = next % 7 != 3;
             self.run.uut.in_valid.next = next < keys.len();
             if let Some(key) = keys.get(next) {
-                self.run.uut.in_data.next = hdl::record::Header { decided: !lookup, ..header(key) };
+                self.run.uut.in_data.next = hdl::record::Header {
+                    decided: !lookup,
+                    ..header(key)
+                };
             }
             self.run.uut.out_ready.next = random.chance(ready);
             if next < keys.len() {
@@ -82,7 +96,13 @@ impl Bench {
     }
 
     /// A table operation; what was read.
-    fn operate(&mut self, stats: bool, operation: Operation, slots: [usize; 2], entries: [FlowEntry; 2]) -> Vec<u32> {
+    fn operate(
+        &mut self,
+        stats: bool,
+        operation: Operation,
+        slots: [usize; 2],
+        entries: [FlowEntry; 2],
+    ) -> Vec<u32> {
         self.run.uut.request.next = !stats;
         self.run.uut.stats_request.next = stats;
         self.run.uut.operation.next = (operation as u64).to_bits();
@@ -107,13 +127,21 @@ impl Bench {
     }
 
     fn write(&mut self, slot: usize, entry: FlowEntry) {
-        self.operate(false, Operation::Write, [slot, 0], [entry, FlowEntry::default()]);
+        self.operate(
+            false,
+            Operation::Write,
+            [slot, 0],
+            [entry, FlowEntry::default()],
+        );
         self.table[slot] = entry;
     }
 }
 
 fn random_action(random: &mut Random) -> FlowAction {
-    FlowAction { valid: random.chance(90), ..FlowAction::unpack(&[random.bits() as u32, random.bits() as u32]) }
+    FlowAction {
+        valid: random.chance(90),
+        ..FlowAction::unpack(&[random.bits() as u32, random.bits() as u32])
+    }
 }
 
 /// Any slot where this key may stand.
@@ -151,7 +179,10 @@ fn finds_what_was_written_lowest_way_first() {
         let keys: Vec<Key> = keys.iter().chain(&keys).copied().collect();
         bench.send(&mut random, &keys, [100, 40][round % 2]);
     }
-    bench.run.compare("flow").expect("native and Verilated agree");
+    bench
+        .run
+        .compare("flow")
+        .expect("native and Verilated agree");
 }
 
 #[test]
@@ -159,7 +190,16 @@ fn a_packet_every_clock_five_clocks_each() {
     let mut bench = Bench::new();
     let mut random = Random(12);
     let keys: Vec<Key> = (0..40).map(|_| random_key(&mut random)).collect();
-    bench.write(random_slot(&mut random, &keys[0]), FlowEntry::new(keys[0], FlowAction { valid: true, ..FlowAction::default() }));
+    bench.write(
+        random_slot(&mut random, &keys[0]),
+        FlowEntry::new(
+            keys[0],
+            FlowAction {
+                valid: true,
+                ..FlowAction::default()
+            },
+        ),
+    );
     bench.latency = 0;
     bench.send(&mut random, &keys, 100);
     assert_eq!(bench.latency, keys.len() + 5, "no bubbles, five clocks");
@@ -209,12 +249,16 @@ fn statistics_are_exact_at_an_event_a_clock() {
             if clear {
                 model[which] = FlowStats::default();
             }
-            assert_eq!(FlowStats::unpack(&to_words(run.uut.counts.val())), model[which]);
+            assert_eq!(
+                FlowStats::unpack(&to_words(run.uut.counts.val())),
+                model[which]
+            );
             run.uut.request.next = false;
             run.tick();
         }
     }
-    run.compare("flow-stats").expect("native and Verilated agree");
+    run.compare("flow-stats")
+        .expect("native and Verilated agree");
 }
 
 #[test]
@@ -222,7 +266,13 @@ fn a_write_clears_the_statistics_and_a_read_shows_them() {
     let mut bench = Bench::new();
     let mut random = Random(14);
     let key = random_key(&mut random);
-    let entry = FlowEntry::new(key, FlowAction { valid: true, ..FlowAction::default() });
+    let entry = FlowEntry::new(
+        key,
+        FlowAction {
+            valid: true,
+            ..FlowAction::default()
+        },
+    );
     for slot in [random_slot(&mut random, &key), FLOW_SLOTS - 1] {
         bench.run.uut.event_slot.next = slot.to_bits();
         bench.run.uut.event_length.next = 64_u64.to_bits();

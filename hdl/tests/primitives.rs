@@ -21,7 +21,14 @@ macro_rules! stream {
         let mut held = VecDeque::new();
         let mut sent = 0_u64;
         let mut deepest = 0;
-        let phases = [(100, 100), (100, 30), (30, 100), (100, 0), (0, 100), (50, 50)];
+        let phases = [
+            (100, 100),
+            (100, 30),
+            (30, 100),
+            (100, 0),
+            (0, 100),
+            (50, 50),
+        ];
         for clock in 0..1200 {
             let (offer, take) = phases[clock / 200];
             run.uut.in_valid.next = random.chance(offer);
@@ -41,7 +48,10 @@ macro_rules! stream {
             }
             deepest = deepest.max(held.len());
             if (10..200).contains(&clock) {
-                assert!(run.uut.out_valid.val() && run.uut.in_ready.val(), "no bubbles at full rate");
+                assert!(
+                    run.uut.out_valid.val() && run.uut.in_ready.val(),
+                    "no bubbles at full rate"
+                );
             }
             run.tick();
         }
@@ -68,7 +78,9 @@ fn block_fifo_keeps_order_at_full_rate() {
 
 #[test]
 fn block_ram_answers_after_two_clocks() {
-    let mut run = Lockstep::new(Ram::<Bits<40>, 5>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(Ram::<Bits<40>, 5>::default(), |uut, high| {
+        uut.clock.next = high.into()
+    });
     let mut random = Random(3);
     let mut memory = [0_u64; 32];
     let mut word = 0;
@@ -97,7 +109,9 @@ fn block_ram_answers_after_two_clocks() {
 
 #[test]
 fn lut_ram_answers_after_one_clock_and_forwards() {
-    let mut run = Lockstep::new(LutRam::<Bits<24>, 3>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(LutRam::<Bits<24>, 3>::default(), |uut, high| {
+        uut.clock.next = high.into()
+    });
     let mut random = Random(4);
     let mut memory = [0_u64; 8];
     let mut data = 0;
@@ -113,7 +127,11 @@ fn lut_ram_answers_after_one_clock_and_forwards() {
         run.settle();
         assert_eq!(run.uut.read_data.val(), data.to_bits());
         if run.uut.read_enable.val() {
-            data = if run.uut.forward.val() { value } else { memory[read as usize] };
+            data = if run.uut.forward.val() {
+                value
+            } else {
+                memory[read as usize]
+            };
         }
         if run.uut.write_enable.val() {
             memory[write as usize] = value;
@@ -148,7 +166,9 @@ fn register_obeys_enable_and_reset() {
 
 #[test]
 fn lockstep_sees_a_planted_fault() {
-    let mut run = Lockstep::new(Fifo::<Bits<8>, 2, 3>::default(), |uut, high| uut.clock.next = high.into());
+    let mut run = Lockstep::new(Fifo::<Bits<8>, 2, 3>::default(), |uut, high| {
+        uut.clock.next = high.into()
+    });
     let verilog = run.verilog_mut();
     let broken = verilog.replace("head$d = head$q + next_place", "head$d = head$q");
     assert_ne!(*verilog, broken, "the fault was planted");

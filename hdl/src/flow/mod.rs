@@ -19,7 +19,7 @@ mod hash;
 mod stats;
 
 use layout::desc::NO_FLOW;
-use layout::table::{FLOW_STASH, FLOW_WAYS, FLOW_WAY_ENTRIES, FlowEntry, Operation};
+use layout::table::{FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowEntry, Operation};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -254,7 +254,16 @@ impl Logic for Flow {
     fn update(&mut self) {
         clock!(self, clock, counts, fifo);
         dff_setup!(self, clock, a, b, c, d, a_valid, b_valid, c_valid, d_valid);
-        dff_setup!(self, clock, d_stash_hit, d_stash_slot, d_stash_action, state, entry, patience);
+        dff_setup!(
+            self,
+            clock,
+            d_stash_hit,
+            d_stash_slot,
+            d_stash_action,
+            state,
+            entry,
+            patience
+        );
 
         // The host's operation. Its statistics wait for a gap between events, but not for ever.
         self.done.next = false;

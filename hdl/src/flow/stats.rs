@@ -9,7 +9,10 @@
 //! the sums in d, e and f are forwarded. The host's reads and clears are events too; they wait for a
 //! clock without one from the packets. Costs 16 EBR for the ways; the stash counts in LUT RAM.
 
-#![allow(missing_docs, reason = "the derive macro generates methods without documentation")]
+#![allow(
+    missing_docs,
+    reason = "the derive macro generates methods without documentation"
+)]
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -106,7 +109,9 @@ impl Logic for Stats {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, ways, stash);
-        dff_setup!(self, clock, stash_word, a, b, c, d_valid, d_slot, d_sum, e_valid, e_slot, e_sum);
+        dff_setup!(
+            self, clock, stash_word, a, b, c, d_valid, d_slot, d_sum, e_valid, e_slot, e_sum
+        );
         dff_setup!(self, clock, f_sum, same_d, same_e, same_f, asked, finished);
 
         // 0: an event of a packet goes first.
@@ -118,7 +123,11 @@ impl Logic for Stats {
         self.a.d.next.stamp = self.epoch.val();
         self.a.d.next.fin = self.event_fin.val();
         self.a.d.next.rst = self.event_rst.val();
-        if self.request.val() & !self.event_valid.val() & !self.asked.q.val() & !self.finished.q.val() {
+        if self.request.val()
+            & !self.event_valid.val()
+            & !self.asked.q.val()
+            & !self.finished.q.val()
+        {
             self.a.d.next.valid = true;
             self.a.d.next.table = true;
             self.a.d.next.clear = self.clear.val();

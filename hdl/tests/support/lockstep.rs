@@ -31,7 +31,14 @@ impl<U: Block> Lockstep<U> {
         clock(&mut uut, false);
         settle(&mut uut);
         let header = ports(&uut);
-        Self { uut, clock, verilog, header, vectors: String::new(), clocks: 0 }
+        Self {
+            uut,
+            clock,
+            verilog,
+            header,
+            vectors: String::new(),
+            clocks: 0,
+        }
     }
 
     /// The printed Verilog, for planting faults.
@@ -74,7 +81,11 @@ impl<U: Block> Lockstep<U> {
             .expect("the program was built");
         let text = String::from_utf8_lossy(&run.stdout).into_owned();
         let passed = format!("{} clocks agree\n", self.clocks);
-        if run.status.success() && text == passed { Ok(()) } else { Err(text) }
+        if run.status.success() && text == passed {
+            Ok(())
+        } else {
+            Err(text)
+        }
     }
 }
 
@@ -86,8 +97,23 @@ fn settle<U: Block>(uut: &mut U) {
 fn build(directory: &Path) {
     run(Command::new("verilator")
         .current_dir(directory)
-        .args(["--cc", "-Wno-lint", "-Wno-style", "--x-assign", "fast", "-O1"])
-        .args(["--prefix", "Vdut", "--top-module", "dut", "--Mdir", "obj", "dut.v"]));
+        .args([
+            "--cc",
+            "-Wno-lint",
+            "-Wno-style",
+            "--x-assign",
+            "fast",
+            "-O1",
+        ])
+        .args([
+            "--prefix",
+            "Vdut",
+            "--top-module",
+            "dut",
+            "--Mdir",
+            "obj",
+            "dut.v",
+        ]));
     let mut unit = String::new();
     for entry in std::fs::read_dir(directory.join("obj")).expect("verilator made it") {
         let path = entry.expect("a directory entry").path();
@@ -96,9 +122,14 @@ fn build(directory: &Path) {
         }
     }
     unit.push_str("#include \"../main.cpp\"\n");
-    std::fs::write(directory.join("obj/unit.cpp"), unit).expect("the scratch directory is writable");
+    std::fs::write(directory.join("obj/unit.cpp"), unit)
+        .expect("the scratch directory is writable");
     let library = runtime_library(directory);
-    run(compiler().current_dir(directory.join("obj")).arg("unit.cpp").args(&library).args(["-o", "dut", "-pthread"]));
+    run(compiler()
+        .current_dir(directory.join("obj"))
+        .arg("unit.cpp")
+        .args(&library)
+        .args(["-o", "dut", "-pthread"]));
 }
 
 /// Objects of Verilator's run-time library, compiled when missing.
@@ -123,7 +154,12 @@ fn runtime_library(scratch: &Path) -> Vec<PathBuf> {
 fn compiler() -> Command {
     let mut command = Command::new("g++");
     let include = verilator_root().join("include");
-    command.args(["-std=gnu++17", "-O0", "-w", "-I."]).arg("-I").arg(&include).arg("-I").arg(include.join("vltstd"));
+    command
+        .args(["-std=gnu++17", "-O0", "-w", "-I."])
+        .arg("-I")
+        .arg(&include)
+        .arg("-I")
+        .arg(include.join("vltstd"));
     command
 }
 
@@ -137,13 +173,20 @@ fn verilator_root() -> PathBuf {
 
 fn run(command: &mut Command) {
     let output = command.output().expect("verilator and g++ are installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// C++ that reads the vectors, drives the inputs and compares the outputs.
 fn driver(ports: &[Port]) -> String {
     let mut body = String::new();
-    for port in ports.iter().filter(|port| port.is_input && port.name != "clock") {
+    for port in ports
+        .iter()
+        .filter(|port| port.is_input && port.name != "clock")
+    {
         let _ = writeln!(body, "    {};", move_words(port, true));
     }
     let mut check = String::new();
@@ -162,12 +205,28 @@ fn driver(ports: &[Port]) -> String {
             port.name
         );
     }
-    let index_of = |name: &str| ports.iter().position(|port| port.name == name).expect("a port");
+    let index_of = |name: &str| {
+        ports
+            .iter()
+            .position(|port| port.name == name)
+            .expect("a port")
+    };
     for port in ports.iter().filter(|port| port.is_input) {
-        body = body.replace(&format!("@{}@", port.name), &index_of(&port.name).to_string());
+        body = body.replace(
+            &format!("@{}@", port.name),
+            &index_of(&port.name).to_string(),
+        );
     }
-    let words = ports.iter().map(|port| port.width.div_ceil(32)).max().unwrap_or(1).max(2);
-    format!("{PROLOGUE_HEAD}{words}{PROLOGUE}  uint32_t value[{}][WORDS];\n  for (;;) {{\n{read}    dut->clock = 0;\n{body}    dut->eval();\n{check}    dut->clock = 1;\n    dut->eval();\n    clocks++;\n  }}\n  printf(\"%d clocks agree\\n\", clocks);\n  return 0;\n}}\n", ports.len())
+    let words = ports
+        .iter()
+        .map(|port| port.width.div_ceil(32))
+        .max()
+        .unwrap_or(1)
+        .max(2);
+    format!(
+        "{PROLOGUE_HEAD}{words}{PROLOGUE}  uint32_t value[{}][WORDS];\n  for (;;) {{\n{read}    dut->clock = 0;\n{body}    dut->eval();\n{check}    dut->clock = 1;\n    dut->eval();\n    clocks++;\n  }}\n  printf(\"%d clocks agree\\n\", clocks);\n  return 0;\n}}\n",
+        ports.len()
+    )
 }
 
 /// Statement that copies a port from `value[@name@]` (input) or to `seen`.

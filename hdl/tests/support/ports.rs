@@ -51,5 +51,9 @@ impl Probe for PortProbe {
 fn hexadecimal(literal: &str) -> String {
     let digits = literal.rsplit(['h', 'x']).next().unwrap_or(literal);
     let digits = digits.trim_start_matches('0');
-    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
+    if digits.is_empty() {
+        "0".to_owned()
+    } else {
+        digits.to_owned()
+    }
 }

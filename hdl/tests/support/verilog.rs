@@ -37,7 +37,14 @@ pub fn lint(name: &str, verilog: &str) -> Vec<String> {
     let source = directory.join("dut.v");
     std::fs::write(&source, verilog).expect("the scratch directory is writable");
     let run = Command::new("verilator")
-        .args(["--lint-only", "-Wall", "-Wno-UNUSEDSIGNAL", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME", "-Wno-VARHIDDEN"])
+        .args([
+            "--lint-only",
+            "-Wall",
+            "-Wno-UNUSEDSIGNAL",
+            "-Wno-UNUSEDPARAM",
+            "-Wno-DECLFILENAME",
+            "-Wno-VARHIDDEN",
+        ])
         .args(["--top-module", "dut"])
         .arg(&source)
         .output()

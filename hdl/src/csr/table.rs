@@ -1,0 +1,255 @@
+//! The table window: checks a command and has the engine that owns the table carry it out.
+//!
+//! A request is held until its engine answers. One command at a time; while it runs, writes are ignored. A
+//! command takes three clocks and what the engine needs.
+
+use layout::csr as map;
+use layout::table::{Operation, Table};
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::stream::Lanes;
+
+/// Number of tables.
+const TABLES: usize = Table::ALL.len();
+/// Words of `TABLE_DATA`: two entries of eight.
+const WORDS: usize = 16;
+
+/// The window; see the module's text.
+#[derive(LogicBlock)]
+pub struct TableWindow {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Byte address.
+    pub address: Signal<In, Bits<16>>,
+    /// Write `wdata` at this edge.
+    pub write: Signal<In, Bit>,
+    /// New value.
+    pub wdata: Signal<In, Bits<32>>,
+    /// The register, or zero.
+    pub data: Signal<Out, Bits<32>>,
+    /// Table n is asked, held until `done`.
+    pub request: [Signal<Out, Bit>; TABLES],
+    /// `Operation`.
+    pub operation: Signal<Out, Bits<2>>,
+    /// Entry.
+    pub index: Signal<Out, Bits<13>>,
+    /// Second entry of a pair.
+    pub index2: Signal<Out, Bits<13>>,
+    /// New entry.
+    pub entry: Signal<Out, Bits<256>>,
+    /// New second entry.
+    pub entry2: Signal<Out, Bits<256>>,
+    /// The engine of table n is done, high for one clock.
+    pub done: [Signal<In, Bit>; TABLES],
+    /// What table n read, with `done`.
+    pub read: [Signal<In, Bits<256>>; TABLES],
+    word: [DFF<Bits<32>>; WORDS],
+    first: DFF<Bits<32>>,
+    second: DFF<Bits<32>>,
+    command: DFF<Bits<8>>,
+    refused: DFF<Bit>,
+    /// A command waits for its check.
+    checking: DFF<Bit>,
+    /// A command waits for its engine.
+    running: DFF<Bit>,
+    /// The check's result, one clock before it counts.
+    checked: DFF<Bit>,
+    good: DFF<Bit>,
+    busy: Signal<Local, Bit>,
+    writes: Signal<Local, Bit>,
+    chosen: Signal<Local, Bits<4>>,
+    code: Signal<Local, Bits<4>>,
+    limit: Signal<Local, Bits<32>>,
+    supports: Signal<Local, Bits<16>>,
+    finished: Signal<Local, Bit>,
+    found: Signal<Local, Bits<256>>,
+    takes: Signal<Local, Bit>,
+    status: Signal<Local, Bits<32>>,
+    low: Lanes<256, 8>,
+    high: Lanes<256, 8>,
+    number: [Constant<Bits<4>>; TABLES],
+    size: [Constant<Bits<32>>; TABLES],
+    operations: [Constant<Bits<16>>; TABLES],
+    read_code: Constant<Bits<4>>,
+    pair_code: Constant<Bits<4>>,
+    command_offset: Constant<Bits<16>>,
+    status_offset: Constant<Bits<16>>,
+    index_offset: Constant<Bits<16>>,
+    index2_offset: Constant<Bits<16>>,
+    word_offset: [Constant<Bits<16>>; WORDS],
+    busy_bit: Constant<Bits<32>>,
+    refused_bit: Constant<Bits<32>>,
+    none: Constant<Bits<32>>,
+    no_operation: Constant<Bits<16>>,
+    no_entry: Constant<Bits<256>>,
+}
+
+impl Default for TableWindow {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            address: Signal::default(),
+            write: Signal::default(),
+            wdata: Signal::default(),
+            data: Signal::default(),
+            request: std::array::from_fn(|_| Default::default()),
+            operation: Signal::default(),
+            index: Signal::default(),
+            index2: Signal::default(),
+            entry: Signal::default(),
+            entry2: Signal::default(),
+            done: std::array::from_fn(|_| Default::default()),
+            read: std::array::from_fn(|_| Default::default()),
+            word: std::array::from_fn(|_| Default::default()),
+            first: DFF::default(),
+            second: DFF::default(),
+            command: DFF::default(),
+            refused: DFF::default(),
+            checking: DFF::default(),
+            running: DFF::default(),
+            checked: DFF::default(),
+            good: DFF::default(),
+            busy: Signal::default(),
+            writes: Signal::default(),
+            chosen: Signal::default(),
+            code: Signal::default(),
+            limit: Signal::default(),
+            supports: Signal::default(),
+            finished: Signal::default(),
+            found: Signal::default(),
+            takes: Signal::default(),
+            status: Signal::default(),
+            low: Lanes::default(),
+            high: Lanes::default(),
+            number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
+            size: std::array::from_fn(|i| Constant::new((Table::ALL[i].len() as u64).to_bits())),
+            operations: std::array::from_fn(|i| {
+                Constant::new(operations_of(Table::ALL[i]).to_bits())
+            }),
+            read_code: Constant::new((Operation::Read as u64).to_bits()),
+            pair_code: Constant::new((Operation::WritePair as u64).to_bits()),
+            command_offset: offset(map::TABLE_COMMAND),
+            status_offset: offset(map::TABLE_STATUS),
+            index_offset: offset(map::TABLE_INDEX),
+            index2_offset: offset(map::TABLE_INDEX2),
+            word_offset: std::array::from_fn(|i| offset(map::TABLE_DATA + 4 * i as u32)),
+            busy_bit: Constant::new(u64::from(map::TABLE_BUSY).to_bits()),
+            refused_bit: Constant::new(u64::from(map::TABLE_REFUSED).to_bits()),
+            none: Constant::new(0.into()),
+            no_operation: Constant::new(0.into()),
+            no_entry: Constant::new(0.into()),
+        }
+    }
+}
+
+impl Logic for TableWindow {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self, clock, first, second, command, refused, checking, running, checked, good
+        );
+        self.busy.next = self.checking.q.val() | self.checked.q.val() | self.running.q.val();
+        self.writes.next = self.write.val() & (!self.busy.val());
+        if self.writes.val() & (self.address.val() == self.index_offset.val()) {
+            self.first.d.next = self.wdata.val();
+        }
+        if self.writes.val() & (self.address.val() == self.index2_offset.val()) {
+            self.second.d.next = self.wdata.val();
+        }
+
+        // A command: look up what the table allows, compare, ask.
+        self.checking.d.next = false;
+        if self.writes.val() & (self.address.val() == self.command_offset.val()) {
+            self.command.d.next = self.wdata.val().get_bits::<8>(0);
+            self.checking.d.next = true;
+        }
+        self.chosen.next = self.command.q.val().get_bits::<4>(0);
+        self.code.next = self.command.q.val().get_bits::<4>(4);
+        self.limit.next = self.none.val();
+        self.supports.next = self.no_operation.val();
+        self.finished.next = false;
+        self.found.next = self.no_entry.val();
+        for i in 0..8 {
+            self.request[i].next = false;
+            if self.chosen.val() == self.number[i].val() {
+                self.limit.next = self.size[i].val();
+                self.supports.next = self.operations[i].val();
+                self.finished.next = self.done[i].val();
+                self.found.next = self.read[i].val();
+                self.request[i].next = self.running.q.val();
+            }
+        }
+        self.checked.d.next = self.checking.q.val();
+        self.good.d.next = self.supports.val().get_bit(self.code.val().index())
+            & (self.first.q.val() < self.limit.val())
+            & ((self.code.val() != self.pair_code.val())
+                | (self.second.q.val() < self.limit.val()));
+        if self.checked.q.val() {
+            self.refused.d.next = !self.good.q.val();
+            self.running.d.next = self.good.q.val();
+        }
+        if self.running.q.val() & self.finished.val() {
+            self.running.d.next = false;
+        }
+        self.takes.next =
+            self.running.q.val() & self.finished.val() & (self.code.val() == self.read_code.val());
+
+        for i in 0..16 {
+            self.word[i].clock.next = self.clock.val();
+            self.word[i].d.next = self.word[i].q.val();
+            if self.writes.val() & (self.address.val() == self.word_offset[i].val()) {
+                self.word[i].d.next = self.wdata.val();
+            }
+        }
+        for i in 0..8 {
+            if self.takes.val() {
+                self.word[i].d.next = self.found.val().get_bits::<32>(i * 32);
+            }
+            self.low.word[i].next = self.word[i].q.val();
+            self.high.word[i].next = self.word[i + 8].q.val();
+        }
+        self.operation.next = self.code.val().get_bits::<2>(0);
+        self.index.next = self.first.q.val().get_bits::<13>(0);
+        self.index2.next = self.second.q.val().get_bits::<13>(0);
+        self.entry.next = self.low.beat.val();
+        self.entry2.next = self.high.beat.val();
+
+        self.status.next = self.none.val();
+        if self.busy.val() & self.refused.q.val() {
+            self.status.next = self.busy_bit.val() | self.refused_bit.val();
+        } else if self.busy.val() {
+            self.status.next = self.busy_bit.val();
+        } else if self.refused.q.val() {
+            self.status.next = self.refused_bit.val();
+        }
+        self.data.next = self.none.val();
+        if self.address.val() == self.status_offset.val() {
+            self.data.next = self.status.val();
+        }
+        if self.address.val() == self.index_offset.val() {
+            self.data.next = self.first.q.val();
+        }
+        if self.address.val() == self.index2_offset.val() {
+            self.data.next = self.second.q.val();
+        }
+        for i in 0..16 {
+            if self.address.val() == self.word_offset[i].val() {
+                self.data.next = self.word[i].q.val();
+            }
+        }
+    }
+}
+
+/// Bit n: the table supports the operation with code n.
+fn operations_of(table: Table) -> u64 {
+    [Operation::Read, Operation::Write, Operation::WritePair]
+        .into_iter()
+        .filter(|&operation| table.supports(operation))
+        .fold(0, |map, operation| map | 1 << operation as u32)
+}
+
+/// A register's address as a constant of the kernel.
+fn offset(offset: u32) -> Constant<Bits<16>> {
+    Constant::new(u64::from(offset).to_bits())
+}
