@@ -17,6 +17,8 @@ mod mutation;
 mod formal;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
+/// Faults in the card that the tests must notice.
+mod mutants;
 /// A wrapper that brings a circuit down to three pins.
 mod scan;
 /// Who may depend on whom.
@@ -44,6 +46,8 @@ enum Command {
     Formal,
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
+    /// Deliberate faults in the card, each of which the tests must notice
+    Mutants(mutants::Options),
     /// Install everything that any command needs
     Setup,
     /// Formatting, lints and dependency directions
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test(),
         Command::Formal => formal::formal(),
         Command::Synth(options) => synth::synth(&options),
+        Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),
         Command::Lint => commands::lint(),
     };
