@@ -1,9 +1,86 @@
 //! The commands, one file each, in the order `--help` prints them.
+//!
+//! Exit codes: 0 done, 1 the configuration has errors or the question has a negative answer, 2 wrong usage or a
+//! failure to read or write.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// `postern check`.
+pub mod check;
+/// Findings drawn for people or written for programs.
+pub mod report;
+
+/// A presence-federation firewall in a SmartNIC, configured in ASA command language.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration and print what is wrong with it
+    Check(check::Arguments),
+}
+
+/// What a command answers: the exit code, or why it could not do its work.
+pub type Outcome = Result<ExitCode, Failure>;
+
+/// Why a command could not do its work; leads to exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file as named by the user.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The answer could not be written.
+    #[error("cannot write the answer: {0}")]
+    Write(#[from] std::io::Error),
+}
 
 /// `postern packet-tracer`.
 pub mod packet_tracer;
 
 /// Parses the arguments and runs one command.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Nothing is left to tell the user when this cannot be printed.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
+    };
+    outcome.unwrap_or_else(|failure| match failure {
+        // The reader of a pipe has seen enough.
+        Failure::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        failure => {
+            eprintln!("postern: {failure}");
+            ExitCode::from(2)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_description_of_the_arguments_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

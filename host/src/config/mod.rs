@@ -14,6 +14,8 @@ pub mod names;
 pub mod ast;
 /// Lines to the tree.
 mod parser;
+/// The tree to text.
+mod print;
 /// Findings.
 pub mod diagnostic;
 /// Text, spans, lines.

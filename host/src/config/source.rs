@@ -146,6 +146,14 @@ impl Source {
         self.text[start as usize..end].trim_end_matches('\r')
     }
 
+    /// Byte offset of the beginning of a line by number from 1; the end of the text when there is no such line.
+    pub fn line_start(&self, number: u32) -> usize {
+        let index = (number as usize).saturating_sub(1);
+        self.line_starts
+            .get(index)
+            .map_or(self.text.len(), |&start| start as usize)
+    }
+
     /// Line and column (in characters), both from 1, of a byte offset.
     pub fn position(&self, offset: u32) -> (u32, u32) {
         let line = self

@@ -18,6 +18,9 @@ mod kept;
 mod clear;
 mod driver;
 
+pub use access_list::{DAYS, LOG_LEVELS, month_name};
+pub use inspect::{SIP_FIELDS, SIP_METHODS};
+
 use std::collections::HashMap;
 
 use super::ast::Config;

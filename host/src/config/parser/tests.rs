@@ -101,7 +101,7 @@ fn the_reopened_object_of_the_seed_shows_what_it_lost() {
     let Lost::Nat(nat) = &lost.lost else {
         panic!("a nat was lost")
     };
-    assert_eq!((nat.span.line, lost.by.line), (14, 37));
+    assert_eq!((nat.span.line, lost.by.line), (15, 37));
 }
 
 #[test]

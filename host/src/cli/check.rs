@@ -1,0 +1,78 @@
+//! `postern check CONFIG [--format text|json]`.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::{Failure, Outcome, report};
+use crate::config::{self, MAX_TEXT_BYTES, Severity};
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Configuration in ASA command language; `-` reads standard input
+    config: String,
+    /// How to print the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How findings and answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Prints all findings about a configuration; exit code 1 when it has errors.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let text = read(&arguments.config)?;
+    let parsed = config::parse(&text);
+    let mut out = std::io::stdout().lock();
+    match arguments.format {
+        Format::Text => report::write_text(
+            &mut out,
+            &arguments.config,
+            &parsed.source,
+            &parsed.diagnostics,
+        )?,
+        Format::Json => report::write_json(
+            &mut out,
+            &arguments.config,
+            &parsed.source,
+            &parsed.diagnostics,
+        )?,
+    }
+    out.flush()?;
+    let has_errors = parsed
+        .diagnostics
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Ok(if has_errors {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Reads a configuration, at most one byte more than the parser accepts. Bytes that are not UTF-8 (an old device's
+/// Latin-1 in a description) become replacement characters.
+pub fn read(path: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let limit = MAX_TEXT_BYTES as u64 + 1;
+    let result = if path == "-" {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    match result {
+        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(source) => Err(Failure::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
