@@ -59,7 +59,10 @@ mod tests {
             pool.take(&list, |address| address != eleven),
             Some(10.into())
         );
-        assert_eq!(pool.take(&list, |_| true), Some(12.into()));
+        assert_eq!(
+            pool.take(&list, |address| address != eleven),
+            Some(12.into())
+        );
         assert_eq!(pool.take(&list, |_| true), None);
         pool.give_back(&list, eleven);
         pool.give_back(&list, 99.into());

@@ -37,6 +37,8 @@ pub struct Request {
     pub real: (Ipv4Addr, u16),
     /// Destination address and port as they leave.
     pub destination: (Ipv4Addr, u16),
+    /// Its port can be translated: TCP, UDP, and queries of ICMP.
+    pub has_port: bool,
     /// The translation ends with its last connection.
     pub per_session: bool,
 }
@@ -239,6 +241,7 @@ impl Xlates {
     ) -> Result<Handle, Exhausted> {
         let (address, port) = match self.whole_address(pool, request.rule) {
             Some(address) => (address, None),
+            None if !request.has_port => return Err(Exhausted::Addresses),
             None => {
                 let (address, port) = self.address_and_port(model, pool, &request)?;
                 (address, Some(port))

@@ -14,7 +14,7 @@ use crate::policy::{
     AclBasis, Decision, DropReason, SourceTranslation, Verdict as PolicyVerdict, decide,
 };
 use crate::wire::Tuple;
-use crate::wire::packet::{ICMP, TCP, tcp_flags};
+use crate::wire::packet::{ICMP, TCP, UDP, tcp_flags};
 
 /// A translated source: address and port, and the dynamic translation it came from.
 type Source = ((Ipv4Addr, u16), Option<Handle>);
@@ -133,6 +133,7 @@ impl SlowPath {
             proto,
             real: (src, sport),
             destination: (decision.destination.into(), decision.destination_port),
+            has_port: matches!(proto, TCP | UDP) || arrival.packet.tuple.is_icmp_query(),
             per_session: decision.per_session,
         };
         let handle = self

@@ -34,3 +34,6 @@ pub use event::Event;
 pub use neighbours::Resolution;
 pub use report::{Drop, Report, Verdict};
 pub use slow_path::{Setup, SlowPath};
+
+#[cfg(test)]
+mod tests;

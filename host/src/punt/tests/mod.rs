@@ -1,0 +1,8 @@
+//! The slow path with a card of a few lines beside it.
+
+/// Card, clock and frames for the tests.
+mod bench;
+/// Stories, packet by packet.
+mod stories;
+/// What holds for every packet sequence.
+mod properties;
