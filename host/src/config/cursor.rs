@@ -264,20 +264,12 @@ impl<'a> Cursor<'a> {
     /// A name of at most `max` characters.
     pub fn take_name(&mut self, expected: &'static str, max: usize) -> Taken<Name> {
         let token = self.take(expected)?;
-        let is_bad = |c: char| c.is_control() || c.is_whitespace() || "<>\"?".contains(c);
-        if token.text.is_empty() || token.text.contains(is_bad) {
-            return Err(refused(
-                "E0111",
-                token.span,
-                format!("`{}` cannot be a name", token.text),
-            ));
-        }
-        if token.text.chars().count() > max {
-            return Err(refused(
-                "E0111",
-                token.span,
-                format!("the name is longer than {max} characters"),
-            ));
+        if !is_name(token.text, max) {
+            let shown: String = token.text.chars().take(max).collect();
+            let help = format!("at most {max} characters, none of them blank or one of < > \" ?");
+            let diagnostic =
+                Diagnostic::error("E0111", token.span, format!("`{shown}` cannot be a name"));
+            return Err(diagnostic.with_help(help).into());
         }
         Ok(Spanned::new(token.text.to_owned(), token.span))
     }
@@ -428,6 +420,12 @@ impl<'a> Cursor<'a> {
         }
         Ok(Spanned::new(text, span))
     }
+}
+
+/// Whether a word can be a name of at most `max` characters.
+pub fn is_name(word: &str, max: usize) -> bool {
+    let is_bad = |c: char| c.is_control() || c.is_whitespace() || "<>\"?".contains(c);
+    !word.is_empty() && !word.contains(is_bad) && word.chars().count() <= max
 }
 
 /// Refuses characters that would end the parentheses of `nat (a,b)`.

@@ -33,6 +33,10 @@ impl AccessList {
 }
 
 /// One line of an access list.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all entries are of the largest kind"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// `remark TEXT`.

@@ -166,9 +166,9 @@ fn take_extended(p: &Parser, c: &mut Cursor) -> Taken<ExtendedEntry> {
     let protocol = take_protocol_spec(c)?;
     let transport = transport_of(p, &protocol);
     let source = take_endpoint(c)?;
-    let source_port = take_port_spec(p, c, transport)?;
+    let source_port = take_port_spec(p, c, transport, Side::Source)?;
     let destination = take_endpoint(c)?;
-    let destination_port = take_port_spec(p, c, transport)?;
+    let destination_port = take_port_spec(p, c, transport, Side::Destination)?;
     let icmp = match protocol {
         ProtocolSpec::Protocol(Protocol::ICMP) => take_icmp_spec(c, IcmpVersion::V4)?,
         ProtocolSpec::Protocol(Protocol::ICMP6) => take_icmp_spec(c, IcmpVersion::V6)?,
@@ -204,10 +204,43 @@ fn take_protocol_spec(c: &mut Cursor) -> Taken<ProtocolSpec> {
 fn transport_of(p: &Parser, protocol: &ProtocolSpec) -> Option<Transport> {
     match protocol {
         ProtocolSpec::Protocol(protocol) => protocol.transport(),
-        ProtocolSpec::Group(name) if p.group_kind(name) == Some(GroupKind::Protocol) => {
+        // A group of protocols, or one defined nowhere: the rest of the line tells.
+        ProtocolSpec::Group(name)
+            if matches!(p.group_kind(name), Some(GroupKind::Protocol) | None) =>
+        {
             Some(Transport::TcpUdp)
         }
         _ => None,
+    }
+}
+
+/// Which side of an entry a port stands on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Source,
+    Destination,
+}
+
+/// Whether `object-group NAME` is next and names ports. A group that is defined nowhere names ports where an address
+/// cannot stand: behind the destination, or behind the source when an address follows it.
+fn is_port_group(p: &Parser, c: &Cursor, side: Side) -> bool {
+    let mut ahead = c.clone();
+    if !ahead.eat_full("object-group") {
+        return false;
+    }
+    let Some(name) = ahead.peek() else {
+        return false;
+    };
+    match p.group_kind(name.text) {
+        Some(kind) => matches!(kind, GroupKind::TypedService(_)),
+        None if side == Side::Destination => true,
+        None => {
+            let is_address =
+                ahead.take_object_name().is_ok() && take_endpoint(&mut ahead.clone()).is_ok();
+            let is_group = ahead.eat_full("object-group");
+            let kind = ahead.peek().and_then(|group| p.group_kind(group.text));
+            is_address && (!is_group || kind == Some(GroupKind::Network))
+        }
     }
 }
 
@@ -215,16 +248,12 @@ fn take_port_spec(
     p: &Parser,
     c: &mut Cursor,
     transport: Option<Transport>,
+    side: Side,
 ) -> Taken<Option<Spanned<PortSpec>>> {
     let Some(transport) = transport else {
         return Ok(None);
     };
-    let is_port_group = c
-        .peek()
-        .is_some_and(|t| t.text.eq_ignore_ascii_case("object-group"))
-        && c.peek_second()
-            .is_some_and(|t| matches!(p.group_kind(t.text), Some(GroupKind::TypedService(_))));
-    if is_port_group {
+    if is_port_group(p, c, side) {
         c.take("a group")?;
         let name = c.take_object_name()?;
         let span = name.span;

@@ -333,10 +333,7 @@ impl Parser<'_> {
             .iter()
             .take_while(is_free_text)
             .find(|t| t.text.contains('<'))?;
-        let line_end = tokens
-            .iter()
-            .filter(|t| t.span.line == token.span.line)
-            .next_back()?;
+        let line_end = tokens.iter().rfind(|t| t.span.line == token.span.line)?;
         let text = self.source.slice(token.span.to(line_end.span));
         let open = text.find('<')?;
         let length = text[open..].find('>')? + 1;

@@ -11,7 +11,8 @@ use crate::config::ast::object::{
 use crate::config::ast::primitive::Transport;
 use crate::config::ast::{Lost, Overwritten};
 use crate::config::cursor::{
-    Cursor, Failure, Keywords, Lookup, Taken, look_up, refused, unexpected,
+    Cursor, Failure, Keywords, Lookup, MAX_OBJECT_NAME, Taken, is_name, look_up, refused,
+    unexpected,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::lexer::Line;
@@ -115,6 +116,12 @@ pub fn opened_group<'a>(line: &Line<'a>) -> Option<(&'a str, GroupKind)> {
         Lookup::Exact(transport) | Lookup::Prefix(transport) => Some(transport),
         _ => None,
     });
+    // A line that will be refused opens nothing.
+    let is_whole = match line.tokens.len() {
+        3 => true,
+        4 => word == GroupWord::Service && transport.is_some(),
+        _ => false,
+    };
     let kind = match word {
         GroupWord::Network => GroupKind::Network,
         GroupWord::Service => transport.map_or(GroupKind::Service, GroupKind::TypedService),
@@ -122,7 +129,8 @@ pub fn opened_group<'a>(line: &Line<'a>) -> Option<(&'a str, GroupKind)> {
         GroupWord::IcmpType => GroupKind::IcmpType,
         GroupWord::Outside => return None,
     };
-    is_group.then_some((text(2)?, kind))
+    let name = text(2).filter(|name| is_name(name, MAX_OBJECT_NAME))?;
+    (is_group && is_whole).then_some((name, kind))
 }
 
 /// `object {network|service} NAME`.

@@ -258,6 +258,20 @@ fn groups_of_ports_and_of_addresses_are_told_apart() {
 }
 
 #[test]
+fn a_group_defined_nowhere_is_ports_where_no_address_can_stand() {
+    let text = "access-list A permit tcp any object-group P any object-group Q\n\
+                access-list A permit tcp any object-group N object-group Q\n";
+    let config = clean(text).config;
+    let entries: Vec<_> = config.access_lists[0]
+        .extended()
+        .map(|(_, _, entry)| entry)
+        .collect();
+    assert!(entries[0].source_port.is_some() && entries[0].destination_port.is_some());
+    assert!(entries[1].source_port.is_none() && entries[1].destination_port.is_some());
+    assert!(matches!(entries[1].destination.node, Endpoint::Group(_)));
+}
+
+#[test]
 fn line_numbers_place_entries_and_repeats_are_warned_about() {
     let text = "access-list A permit ip any host 1.1.1.1\naccess-list A line 1 permit ip any host 2.2.2.2\n\
                 access-list A line 1 remark first\n";
