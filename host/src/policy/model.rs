@@ -493,8 +493,8 @@ pub struct Class {
     pub idle_s: Option<(u32, Span)>,
     /// `set connection ...`.
     pub limits: Option<(ConnectionLimits, Span)>,
-    /// `class-map` line, `class` line in the policy, `service-policy` line.
-    pub spans: [Span; 3],
+    /// Name in `class-map`, in `policy-map`, in `class`, and the `service-policy` line.
+    pub spans: [Span; 4],
 }
 
 /// What a class selects.

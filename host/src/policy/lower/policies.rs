@@ -76,7 +76,7 @@ fn policy_class(
         inspect_other: Vec::new(),
         idle_s: None,
         limits: None,
-        spans: [class_span, class.class.span, service_policy],
+        spans: [class_span, map.name.span, class.class.span, service_policy],
     };
     let mut inspections = Vec::new();
     for action in &class.actions {

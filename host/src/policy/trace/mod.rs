@@ -3,11 +3,12 @@
 //! The decision is taken by `eval`; here it is only told. Output as text or JSON is the caller's choice; both carry
 //! the same.
 
-use std::fmt;
+/// As JSON and as text.
+mod print;
+
 use std::net::Ipv4Addr;
 
 use layout::table::Key;
-use serde_json::{Value, json};
 
 use super::decision::{
     AclBasis, AclResult, Decision, DropReason, Egress, SourceTranslation, Untranslate, Verdict, Way,
@@ -16,6 +17,7 @@ use super::eval::{ICMP, TCP, UDP};
 use super::model::{ClassId, InterfaceId, Model, NatId, NatSource};
 use crate::config::ast::access_list::{Entry, IcmpSpec, Log, PortSpec, ProtocolSpec};
 use crate::config::ast::mpf::InspectProtocol;
+use crate::config::ast::object::Group;
 use crate::config::ast::primitive::Endpoint;
 use crate::config::{Name, Parsed, Span};
 
@@ -85,6 +87,24 @@ pub fn trace(
         decision: *decision,
         mapped_source: mapped.map(|(address, port)| (Ipv4Addr::from_bits(address), port)),
     }
+}
+
+/// A line of the configuration that acted. A span that only covers a name tells what command gives the name.
+#[derive(Clone, Copy)]
+struct Line {
+    span: Span,
+    command: &'static str,
+}
+
+impl From<Span> for Line {
+    fn from(span: Span) -> Self {
+        Line { span, command: "" }
+    }
+}
+
+/// A line that gives a name.
+fn naming(command: &'static str, span: Span) -> Line {
+    Line { span, command }
 }
 
 struct Teller<'t> {
@@ -180,7 +200,7 @@ impl Teller<'_> {
         kind: &'static str,
         subtype: &'static str,
         allow: bool,
-        spans: &[Span],
+        lines: &[Line],
         information: Vec<String>,
     ) {
         let source = &self.parsed.source;
@@ -188,8 +208,14 @@ impl Teller<'_> {
             kind,
             subtype,
             allow,
-            config: spans.iter().map(|span| source.command(*span)).collect(),
-            lines: spans.iter().map(|span| span.line).collect(),
+            config: lines
+                .iter()
+                .map(|line| {
+                    let text = source.command(line.span);
+                    format!("{} {text}", line.command).trim_start().to_owned()
+                })
+                .collect(),
+            lines: lines.iter().map(|line| line.span.line).collect(),
             information,
         });
     }
@@ -232,19 +258,22 @@ impl Teller<'_> {
         }
     }
 
-    fn nat_lines(&self, rule: NatId) -> Vec<Span> {
+    fn nat_lines(&self, rule: NatId) -> Vec<Line> {
         let rule = self.model.nat_rule(rule);
-        let definition = rule.object.as_ref().and_then(|object| {
+        let object = rule.object.as_ref().and_then(|object| {
             let objects = &self.parsed.config.network_objects;
             let written = objects
                 .iter()
                 .find(|written| written.name.node == object.name)?;
-            Some([written.name.span, object.definition])
+            Some([
+                naming("object network", written.name.span),
+                object.definition.into(),
+            ])
         });
-        definition
+        object
             .into_iter()
             .flatten()
-            .chain([rule.span])
+            .chain([rule.span.into()])
             .collect()
     }
 
@@ -257,12 +286,12 @@ impl Teller<'_> {
             "found next-hop {hop} using egress ifc {}",
             interface.name
         )];
-        let spans: Vec<Span> = route.span.into_iter().collect();
+        let lines: Vec<Line> = route.span.map(Line::from).into_iter().collect();
         self.phase(
             "ROUTE-LOOKUP",
             "Resolve Egress Interface",
             up,
-            &spans,
+            &lines,
             information,
         );
     }
@@ -285,7 +314,7 @@ impl Teller<'_> {
     }
 
     fn access(&mut self, result: AclResult, ingress: bool) {
-        let mut spans = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         let mut subtype = "";
         let mut information = Vec::new();
         let bound = if ingress {
@@ -299,16 +328,16 @@ impl Teller<'_> {
             AclBasis::Ace(id) => {
                 if let Some((ace, _)) = self.model.ace(id) {
                     let binding = bound.iter().flatten().find(|bound| bound.acl == ace.acl);
-                    spans.extend(binding.map(|bound| bound.span));
-                    spans.push(ace.span);
+                    lines.extend(binding.map(|bound| Line::from(bound.span)));
+                    lines.push(ace.span.into());
                     if matches!(ace.log, Some(Log::Messages { .. })) {
                         subtype = "log";
                     }
-                    spans.extend(self.group_lines(ace.acl.0, ace.line));
+                    lines.extend(self.group_lines(ace.acl.0, ace.line));
                 }
             }
             AclBasis::ImplicitDeny => {
-                spans.extend(bound.iter().flatten().map(|bound| bound.span));
+                lines.extend(bound.iter().flatten().map(|bound| Line::from(bound.span)));
                 information.push("No entry matches: implicit deny".to_owned());
             }
             AclBasis::SecurityLevel => {
@@ -325,11 +354,11 @@ impl Teller<'_> {
                 }));
             }
         }
-        self.phase("ACCESS-LIST", subtype, result.permit, &spans, information);
+        self.phase("ACCESS-LIST", subtype, result.permit, &lines, information);
     }
 
     /// The groups a line of an access list names, with their members.
-    fn group_lines(&self, acl: u16, line: u32) -> Vec<Span> {
+    fn group_lines(&self, acl: u16, line: u32) -> Vec<Line> {
         let config = &self.parsed.config;
         let written = config
             .access_lists
@@ -364,49 +393,28 @@ impl Teller<'_> {
             .collect()
     }
 
-    fn group(&self, name: &Name) -> Vec<Span> {
-        fn spans<M>(group: &crate::config::ast::object::Group<M>) -> Vec<Span> {
-            let members = group.members.iter().map(|member| member.span);
-            std::iter::once(group.name.span).chain(members).collect()
-        }
+    fn group(&self, name: &Name) -> Vec<Line> {
         let config = &self.parsed.config;
         let services = config.service_groups.iter().map(|typed| &typed.group);
-        let found = config
-            .network_groups
-            .iter()
-            .find(|group| group.name == *name)
-            .map(spans);
-        found
-            .or_else(|| {
-                services
-                    .into_iter()
-                    .find(|group| group.name == *name)
-                    .map(spans)
-            })
-            .or_else(|| {
-                config
-                    .protocol_groups
-                    .iter()
-                    .find(|group| group.name == *name)
-                    .map(spans)
-            })
-            .or_else(|| {
-                config
-                    .icmp_groups
-                    .iter()
-                    .find(|group| group.name == *name)
-                    .map(spans)
-            })
+        group_of(&config.network_groups, "object-group network", name)
+            .or_else(|| group_of(services, "object-group service", name))
+            .or_else(|| group_of(&config.protocol_groups, "object-group protocol", name))
+            .or_else(|| group_of(&config.icmp_groups, "object-group icmp-type", name))
             .unwrap_or_default()
     }
 
     fn class(&mut self, kind: &'static str, subtype: &'static str, id: ClassId) {
         let class = self.model.class(id);
-        let mut spans = class.spans.to_vec();
+        let [map, policy, member, service_policy] = class.spans;
+        let mut lines = vec![
+            naming("class-map", map),
+            naming("policy-map", policy),
+            naming("class", member),
+        ];
         let mut information = Vec::new();
         if kind == "INSPECT" {
             if let Some(inspect) = &class.inspect {
-                spans.push(inspect.span);
+                lines.push(inspect.span.into());
                 information.extend(
                     inspect
                         .tls_proxy
@@ -415,11 +423,11 @@ impl Teller<'_> {
                 );
             }
         } else {
-            spans.extend(class.idle_s.map(|(_, span)| span));
-            spans.extend(class.limits.map(|(_, span)| span));
+            lines.extend(class.idle_s.map(|(_, span)| Line::from(span)));
+            lines.extend(class.limits.map(|(_, span)| Line::from(span)));
         }
-        spans.sort_by_key(|span| (span.line, span.start));
-        self.phase(kind, subtype, true, &spans, information);
+        lines.push(service_policy.into());
+        self.phase(kind, subtype, true, &lines, information);
     }
 
     fn per_session(&mut self) {
@@ -475,8 +483,8 @@ impl Teller<'_> {
                 );
             }
         }
-        let spans = rule.map(|rule| self.nat_lines(rule)).unwrap_or_default();
-        self.phase("NAT", "rpf-check", !failed, &spans, information);
+        let lines = rule.map(|rule| self.nat_lines(rule)).unwrap_or_default();
+        self.phase("NAT", "rpf-check", !failed, &lines, information);
     }
 
     fn adjacency(&mut self) {
@@ -532,108 +540,17 @@ impl Teller<'_> {
     }
 }
 
-impl Trace {
-    /// As JSON, field by field.
-    pub fn to_json(&self) -> Value {
-        let phases: Vec<Value> = self
-            .phases
-            .iter()
-            .enumerate()
-            .map(|(index, phase)| {
-                json!({
-                    "phase": index + 1,
-                    "type": phase.kind,
-                    "subtype": phase.subtype,
-                    "result": result_word(phase.allow),
-                    "config": phase.config,
-                    "lines": phase.lines,
-                    "information": phase.information,
-                })
-            })
-            .collect();
-        let reason = self.drop_reason();
-        json!({
-            "phases": phases,
-            "input_interface": self.input,
-            "output_interface": self.output,
-            "action": self.action(),
-            "drop_reason": reason.map(DropReason::name),
-            "drop_text": reason.map(DropReason::text),
-            "destination": {
-                "address": Ipv4Addr::from_bits(self.decision.destination).to_string(),
-                "port": self.decision.destination_port,
-            },
-            "mapped_source": self.mapped_source.map(|(address, port)| {
-                json!({ "address": address.to_string(), "port": port })
-            }),
-            "next_hop": self.decision.egress.map(|e| Ipv4Addr::from_bits(e.next_hop).to_string()),
-        })
-    }
-
-    fn drop_reason(&self) -> Option<DropReason> {
-        match self.verdict {
-            Verdict::Drop(reason) => Some(reason),
-            _ => None,
-        }
-    }
-
-    /// `allow` or `drop`; what is for the device itself is `local`.
-    pub fn action(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Permit => "allow",
-            Verdict::Local => "local",
-            Verdict::Drop(_) => "drop",
-        }
-    }
-}
-
-/// As the device prints it.
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, phase) in self.phases.iter().enumerate() {
-            writeln!(f, "Phase: {}", index + 1)?;
-            writeln!(f, "Type: {}", phase.kind)?;
-            writeln!(f, "Subtype: {}", phase.subtype)?;
-            writeln!(f, "Result: {}", result_word(phase.allow))?;
-            writeln!(f, "Config:")?;
-            if phase.config.is_empty() {
-                writeln!(f, "Implicit Rule")?;
-            }
-            for line in &phase.config {
-                writeln!(f, "{line}")?;
-            }
-            writeln!(f, "Additional Information:")?;
-            for line in &phase.information {
-                writeln!(f, "{line}")?;
-            }
-            writeln!(f)?;
-        }
-        let state = |up: bool| if up { "up" } else { "down" };
-        let down = self.verdict == Verdict::Drop(DropReason::InterfaceDown);
-        let input_up = !(down && self.output.is_none());
-        writeln!(f, "Result:")?;
-        writeln!(f, "input-interface: {}", self.input)?;
-        writeln!(
-            f,
-            "input-status: {0}\ninput-line-status: {0}",
-            state(input_up)
-        )?;
-        if let Some(output) = &self.output {
-            writeln!(f, "output-interface: {output}")?;
-            writeln!(
-                f,
-                "output-status: {0}\noutput-line-status: {0}",
-                state(!down)
-            )?;
-        }
-        writeln!(f, "Action: {}", self.action())?;
-        if let Some(reason) = self.drop_reason() {
-            writeln!(f, "Drop-reason: ({}) {}", reason.name(), reason.text())?;
-        }
-        Ok(())
-    }
-}
-
-fn result_word(allow: bool) -> &'static str {
-    if allow { "ALLOW" } else { "DROP" }
+/// The group with a name and its members, if it is one of these.
+fn group_of<'g, M: 'g>(
+    groups: impl IntoIterator<Item = &'g Group<M>>,
+    command: &'static str,
+    name: &Name,
+) -> Option<Vec<Line>> {
+    let group = groups.into_iter().find(|group| group.name == *name)?;
+    let members = group.members.iter().map(|member| member.span.into());
+    Some(
+        std::iter::once(naming(command, group.name.span))
+            .chain(members)
+            .collect(),
+    )
 }
