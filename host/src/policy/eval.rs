@@ -52,12 +52,16 @@ fn walk(model: &Model, key: &Key, decision: &mut Decision) -> Result<Verdict, Dr
         .filter(|interface| !interface.shutdown)
         .ok_or(DropReason::InterfaceDown)?;
 
-    if let Some((found, address, port)) = untranslate(model, key) {
+    let found = untranslate(model, key);
+    let unchanged = found.is_none_or(|(_, address, port)| (address, port) == (key.dst, key.dport));
+    // A rule that changes nothing does not take what is for the device itself.
+    if unchanged && let Some(verdict) = to_the_device(model, ingress, key.dst) {
+        return verdict;
+    }
+    if let Some((found, address, port)) = found {
         decision.untranslate = Some(found);
         decision.destination = address;
         decision.destination_port = port;
-    } else if let Some(verdict) = to_the_device(model, ingress, key.dst) {
-        return verdict;
     }
     // From here on everything sees the real destination.
     let real = Key {

@@ -15,6 +15,11 @@ impl Block {
         !self.keep()
     }
 
+    /// Whether the two share an address.
+    pub fn overlaps(self, other: Self) -> bool {
+        (self.value ^ other.value) & self.mask() & other.mask() == 0
+    }
+
     /// Ones where an address is free.
     pub fn keep(self) -> u32 {
         ((1u64 << self.free_bits) - 1) as u32

@@ -24,6 +24,7 @@ pub(super) fn compile(
 ) {
     let mut table = Table {
         capacity: capacity.destinations,
+        own: own_addresses(model, present),
         image,
         report,
     };
@@ -32,14 +33,16 @@ pub(super) fn compile(
             continue;
         }
         let id = NatId(index as u16);
-        for direction in directions(rule) {
+        for (number, direction) in directions(rule).enumerate() {
             if let Some(interface) = of_rule(direction.interface, present) {
-                let later = &model.nat[index + 1..];
-                table.direction(id, &direction, interface, later);
+                let rest = directions(rule).skip(number + 1);
+                let later = model.nat[index + 1..].iter().filter(|rule| !rule.inactive);
+                let hidden = rest.chain(later.flat_map(directions));
+                table.direction(id, &direction, interface, hidden);
             }
         }
     }
-    own_addresses(model, present, &mut table);
+    table.own(None, EVERY_PORT, |_| true);
     table.close();
 }
 
@@ -88,23 +91,25 @@ fn directions(rule: &NatRule) -> impl Iterator<Item = Direction<'_>> {
 
 struct Table<'t> {
     capacity: usize,
+    own: Vec<Own>,
     image: &'t mut Image,
     report: &'t mut FitReport,
 }
 
 impl Table<'_> {
-    fn direction(
+    /// Adds one way through a rule; `later` are those that come after it.
+    fn direction<'r>(
         &mut self,
         id: NatId,
         direction: &Direction<'_>,
         interface: Match,
-        later: &[NatRule],
+        mut later: impl Iterator<Item = Direction<'r>>,
     ) {
         let reason = if direction.depends_on_source {
             // Unchanged for some sources and nothing later would change it for the others: nothing to do.
             let unchanged =
                 direction.from == direction.to && direction.from_ports == direction.to_ports;
-            if unchanged && !may_match_later(direction, later) {
+            if unchanged && !later.any(|other| other.from.overlaps(direction.from)) {
                 return;
             }
             Some(HostReason::DependsOnSource)
@@ -130,6 +135,15 @@ impl Table<'_> {
         };
         for address in &addresses {
             for &(port, port_to) in &ports {
+                let unchanged = address.from.value == address.to
+                    && address.keep == address.from.keep()
+                    && port.value == port_to;
+                if unchanged {
+                    // What is for the device itself stays so; see the evaluator.
+                    self.own(direction.protocol, port, |own| {
+                        own.interface.overlaps(interface) && own.address.overlaps(address.from)
+                    });
+                }
                 let entry = Destination {
                     address: address.to,
                     address_keep: address.keep,
@@ -139,6 +153,25 @@ impl Table<'_> {
                 };
                 self.push(entry, DestinationOrigin::Nat(id));
             }
+        }
+    }
+
+    /// Adds `local` entries for our own addresses that pass the filter.
+    fn own(&mut self, protocol: Option<u8>, port: Block, filter: impl Fn(&Own) -> bool) {
+        let entries: Vec<_> = self
+            .own
+            .iter()
+            .filter(|own| filter(own))
+            .map(|own| {
+                let entry = Destination {
+                    local: true,
+                    ..matching(own.interface, protocol, own.address, port)
+                };
+                (entry, own.origin)
+            })
+            .collect();
+        for (entry, origin) in entries {
+            self.push(entry, origin);
         }
     }
 
@@ -268,61 +301,48 @@ fn run_at(list: &AddressList, position: u64) -> Option<(u32, u64)> {
     None
 }
 
-/// Whether a later rule may map a destination that this direction leaves unchanged.
-fn may_match_later(direction: &Direction<'_>, later: &[NatRule]) -> bool {
-    later
-        .iter()
-        .filter(|rule| !rule.inactive)
-        .flat_map(directions)
-        .any(|other| other.from.overlaps(direction.from))
+/// Every port.
+const EVERY_PORT: Block = Block {
+    value: 0,
+    free_bits: 16,
+};
+
+/// An address of our own.
+struct Own {
+    interface: Match,
+    address: Block,
+    origin: DestinationOrigin,
 }
 
-fn own_addresses(model: &Model, present: Set, table: &mut Table<'_>) {
-    const EVERY_PORT: Block = Block {
-        value: 0,
-        free_bits: 16,
-    };
+/// What is for the device itself, by the interface it must come in on.
+fn own_addresses(model: &Model, present: Set) -> Vec<Own> {
+    let mut own = Vec::new();
     for id in model.interface_ids() {
-        let (Some(interface), Some(own)) =
+        let (Some(interface), Some(address)) =
             (of_rule(Some(id), present), model.interface(id).address)
         else {
             continue;
         };
-        let mut addresses = vec![own.address()];
-        if own.prefix < 31 {
-            addresses.extend([own.subnet.low, own.subnet.high]);
+        let mut values = vec![address.address()];
+        if address.prefix < 31 {
+            values.extend([address.subnet.low, address.subnet.high]);
         }
-        for value in addresses {
-            let address = Block {
+        own.extend(values.into_iter().map(|value| Own {
+            interface,
+            address: Block {
                 value,
                 free_bits: 0,
-            };
-            let entry = matching(interface, None, address, EVERY_PORT);
-            table.push(
-                Destination {
-                    local: true,
-                    ..entry
-                },
-                DestinationOrigin::Own(id),
-            );
-        }
-    }
-    let multicast = Block {
-        value: 0xe000_0000,
-        free_bits: 28,
-    };
-    let broadcast = Block {
-        value: u32::MAX,
-        free_bits: 0,
-    };
-    for address in [multicast, broadcast] {
-        let entry = matching(Match::ANY, None, address, EVERY_PORT);
-        table.push(
-            Destination {
-                local: true,
-                ..entry
             },
-            DestinationOrigin::Multicast,
-        );
+            origin: DestinationOrigin::Own(id),
+        }));
     }
+    // Multicast (RFC 5771) and the limited broadcast.
+    for (value, free_bits) in [(0xe000_0000, 28), (u32::MAX, 0)] {
+        own.push(Own {
+            interface: Match::ANY,
+            address: Block { value, free_bits },
+            origin: DestinationOrigin::Multicast,
+        });
+    }
+    own
 }

@@ -32,6 +32,11 @@ impl Match {
         self.mask & other.mask == self.mask && other.value & self.mask == self.value
     }
 
+    /// Whether the two share an interface number.
+    pub fn overlaps(self, other: Self) -> bool {
+        (self.value ^ other.value) & self.mask & other.mask == 0
+    }
+
     fn members(self) -> Set {
         (0..16)
             .filter(|number| (number ^ self.value) & self.mask == 0)
