@@ -48,10 +48,11 @@ fn receive(nic: &mut Nic, port: u8, frame: &[u8]) -> (Metadata, Vec<(u8, Vec<u8>
     let mut verdict = None;
     for event in events {
         match event {
-            Event::Left { port, frame, .. } => left.push((port, frame)),
-            Event::Verdict { metadata, .. } => {
-                assert!(verdict.replace(metadata).is_none(), "one verdict a frame")
-            }
+            Event::Left(one) => left.push((one.port, one.frame)),
+            Event::Verdict(one) => assert!(
+                verdict.replace(one.metadata).is_none(),
+                "one verdict a frame"
+            ),
         }
     }
     (verdict.expect("a verdict"), left)
@@ -267,8 +268,8 @@ fn replacing_a_policy_is_atomic_for_traffic() {
                 .run(None)
                 .expect("idle");
             let verdicts = events.iter().filter_map(|event| match event {
-                Event::Verdict { metadata, .. } => Some(metadata),
-                Event::Left { .. } => None,
+                Event::Verdict(one) => Some(&one.metadata),
+                Event::Left(_) => None,
             });
             // Frames keep their order, so the port of each verdict is known.
             for (metadata, port) in verdicts.zip([n + 999, n + 1000, 7].repeat(20)) {
@@ -464,7 +465,7 @@ fn punted_frames_arrive_whole_and_injected_ones_leave_whole() {
                 .run(None)
                 .expect("idle");
             assert!(events.iter().any(
-                |event| matches!(event, Event::Left { port: 1, frame: left, .. } if *left == frame)
+                |event| matches!(event, Event::Left(left) if (left.port, &left.frame) == (1, &frame))
             ));
 
             nic.inject(0, true, &frame).expect("room");

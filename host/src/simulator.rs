@@ -18,25 +18,33 @@ use crate::vfio::{self, Access, Device};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A frame left a port.
-    Left {
-        /// Egress port.
-        port: u8,
-        /// The frame without FCS.
-        frame: Vec<u8>,
-        /// Clock of the last beat.
-        cycle_last: u64,
-    },
+    Left(Left),
     /// The card decided about a frame.
-    Verdict {
-        /// What it knows and decided.
-        metadata: Metadata,
-        /// Clock of the first beat.
-        cycle_first: u64,
-        /// Clock of the last beat.
-        cycle_last: u64,
-        /// Clock of each of `layout::simulator::STAGES`, 0 where the packet did not pass.
-        stages: Vec<u64>,
-    },
+    Verdict(Verdict),
+}
+
+/// A frame that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Egress port.
+    pub port: u8,
+    /// The frame without FCS.
+    pub frame: Vec<u8>,
+    /// Clock of its last beat.
+    pub cycle_last: u64,
+}
+
+/// A decision about a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What the card knew and decided; `length` is 0.
+    pub metadata: Metadata,
+    /// Clock of the frame's first beat.
+    pub cycle_first: u64,
+    /// Clock of its last beat.
+    pub cycle_last: u64,
+    /// Clock of each of `layout::simulator::STAGES`, 0 where the frame did not pass.
+    pub stages: Vec<u64>,
 }
 
 /// Why the lock-step failed.
@@ -169,24 +177,20 @@ fn parse_records(bytes: &[u8], events: &mut Vec<Event>) -> Result<usize, Error> 
 fn parse_record(record: &Record, body: &[u8]) -> Result<Event, Error> {
     let (cycle_first, cycle_last) = (record.cycle_first, record.cycle_last);
     match record.kind {
-        RECORD_FRAME => Ok(Event::Left {
+        RECORD_FRAME => Ok(Event::Left(Left {
             port: record.port,
             frame: body.to_vec(),
             cycle_last,
-        }),
+        })),
         RECORD_VERDICT if body.len() == METADATA_BYTES + 8 * STAGES.len() => {
             let (metadata, stages) = body.split_at(METADATA_BYTES);
-            Ok(Event::Verdict {
+            let stages = stages.as_chunks::<8>().0.iter();
+            Ok(Event::Verdict(Verdict {
                 metadata: Metadata::unpack(&words(metadata)),
                 cycle_first,
                 cycle_last,
-                stages: stages
-                    .as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|bytes| u64::from_le_bytes(*bytes))
-                    .collect(),
-            })
+                stages: stages.map(|bytes| u64::from_le_bytes(*bytes)).collect(),
+            }))
         }
         RECORD_VERDICT => Err(Error::Records("a verdict of wrong length")),
         _ => Err(Error::Records("a record of unknown kind")),
@@ -258,14 +262,14 @@ mod tests {
         );
         assert_eq!(
             events[0],
-            Event::Left {
+            Event::Left(Left {
                 port: 1,
                 frame: vec![7, 8, 9],
                 cycle_last: 9
-            }
+            })
         );
         assert!(
-            matches!(&events[1], Event::Verdict { cycle_first: 1, stages, .. } if stages.len() == STAGES.len())
+            matches!(&events[1], Event::Verdict(Verdict { cycle_first: 1, stages, .. }) if stages.len() == STAGES.len())
         );
     }
 

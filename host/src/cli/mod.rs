@@ -48,6 +48,9 @@ pub enum Failure {
 /// `postern packet-tracer`.
 pub mod packet_tracer;
 
+/// `postern replay`.
+pub mod replay;
+
 /// Parses the arguments and runs one command.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
