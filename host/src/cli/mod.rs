@@ -9,6 +9,10 @@ use clap::{Parser, Subcommand};
 
 /// `postern check`.
 pub mod check;
+/// `postern packet-tracer`.
+pub mod packet_tracer;
+/// `postern replay`.
+pub mod replay;
 /// Findings drawn for people or written for programs.
 pub mod report;
 
@@ -24,6 +28,10 @@ struct Arguments {
 enum Command {
     /// Check a configuration and print what is wrong with it
     Check(check::Arguments),
+    /// Tell what happens to a packet, phase by phase
+    PacketTracer(packet_tracer::Arguments),
+    /// Run captures through a configuration and a simulated card
+    Replay(replay::Arguments),
 }
 
 /// What a command answers: the exit code, or why it could not do its work.
@@ -45,12 +53,6 @@ pub enum Failure {
     Write(#[from] std::io::Error),
 }
 
-/// `postern packet-tracer`.
-pub mod packet_tracer;
-
-/// `postern replay`.
-pub mod replay;
-
 /// Parses the arguments and runs one command.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -63,6 +65,8 @@ pub fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::PacketTracer(arguments) => Ok(packet_tracer::run(&arguments)),
+        Command::Replay(arguments) => Ok(replay::run(&arguments)),
     };
     outcome.unwrap_or_else(|failure| match failure {
         // The reader of a pipe has seen enough.
