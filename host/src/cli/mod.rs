@@ -48,6 +48,9 @@ pub enum Failure {
         /// Why.
         source: std::io::Error,
     },
+    /// The question cannot be understood.
+    #[error("{0}")]
+    Usage(String),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -65,7 +68,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
-        Command::PacketTracer(arguments) => Ok(packet_tracer::run(&arguments)),
+        Command::PacketTracer(arguments) => packet_tracer::run(&arguments),
         Command::Replay(arguments) => Ok(replay::run(&arguments)),
     };
     outcome.unwrap_or_else(|failure| match failure {

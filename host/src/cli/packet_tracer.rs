@@ -5,15 +5,18 @@
 //! configuration; engines that run the packet through a card's tables start from the same [`Request`].
 
 use std::fmt;
+use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use layout::table::Key;
 
+use super::check::{Format, read};
+use super::{Failure, Outcome};
+
 use crate::config::ast::primitive::Transport;
-use crate::config::{self, Parsed, names};
+use crate::config::{self, Parsed, Severity, names};
 use crate::policy::trace::{Trace, trace};
 use crate::policy::{self, Model};
 
@@ -22,22 +25,13 @@ use crate::policy::{self, Model};
 pub struct Arguments {
     /// Configuration file.
     #[arg(long)]
-    pub config: PathBuf,
+    pub config: String,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// input IF {tcp|udp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or input IF rawip SRC PROTO DST.
     #[arg(required = true, num_args = 1..)]
     pub packet: Vec<String>,
-}
-
-/// How the answer is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// As the device prints it.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// A configuration and the packet asked about.
@@ -51,61 +45,38 @@ pub struct Request {
     pub key: Key,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The configuration cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The packet is not described as it should be.
-    #[error(
-        "{0}\nusage: input IF {{tcp|udp}} SRC SPORT DST DPORT | input IF icmp SRC TYPE CODE [ID] DST | input IF rawip SRC PROTO DST"
-    )]
-    Packet(String),
-    /// No such interface.
-    #[error("there is no interface {name}; the configuration has {known}")]
-    Interface {
-        /// As asked.
-        name: String,
-        /// Names there are.
-        known: String,
-    },
-}
-
-/// Runs the command. Exit code 0 for an answer, also when the packet is dropped; 2 when there is none.
-pub fn run(arguments: &Arguments) -> ExitCode {
-    match Request::new(arguments).map(|request| request.evaluate()) {
-        Ok(answer) => {
-            print(arguments.format, &answer);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+/// Runs the command. An answer is an answer, also when the packet is dropped: exit code 0.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let request = Request::new(arguments)?;
+    print(arguments.format, &request.evaluate())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints an answer.
-pub fn print(format: Format, answer: &Trace) {
+pub fn print(format: Format, answer: &Trace) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
     match format {
-        Format::Text => println!("{answer}"),
-        Format::Json => println!("{:#}", answer.to_json()),
+        Format::Text => write!(out, "{answer}")?,
+        Format::Json => writeln!(out, "{:#}", answer.to_json())?,
     }
+    out.flush()
 }
 
 impl Request {
     /// Reads the configuration and the packet's description.
-    pub fn new(arguments: &Arguments) -> Result<Self, Error> {
-        let path = arguments.config.clone();
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
-        let parsed = config::parse(&text);
-        let (model, _) = policy::lower(&parsed.config);
+    pub fn new(arguments: &Arguments) -> Result<Self, Failure> {
+        let parsed = config::parse(&read(&arguments.config)?);
+        let (model, findings) = policy::lower(&parsed.config);
+        let errors = parsed.diagnostics.iter().chain(&findings);
+        let errors = errors
+            .filter(|finding| finding.severity == Severity::Error)
+            .count();
+        if errors > 0 {
+            eprintln!(
+                "postern: {} has {errors} errors; what is left is traced (see `postern check`)",
+                arguments.config
+            );
+        }
         let words: Vec<&str> = arguments.packet.iter().map(String::as_str).collect();
         let key = packet(&model, &words)?;
         Ok(Self { parsed, model, key })
@@ -118,17 +89,25 @@ impl Request {
     }
 }
 
+/// How a packet is described.
+const USAGE: &str = "input IF {tcp|udp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or \
+                     input IF rawip SRC PROTO DST";
+
+fn unreadable(what: impl fmt::Display) -> Failure {
+    Failure::Usage(format!("{what}; a packet is described by {USAGE}"))
+}
+
 /// Reads the words that describe a packet.
-pub fn packet(model: &Model, words: &[&str]) -> Result<Key, Error> {
+pub fn packet(model: &Model, words: &[&str]) -> Result<Key, Failure> {
     let words = words.strip_suffix(&["detailed"]).unwrap_or(words);
     let ["input", interface, protocol, rest @ ..] = words else {
-        return Err(Error::Packet("the packet begins with `input`".to_owned()));
+        return Err(unreadable("the description begins with `input`"));
     };
     let interface = model
         .interface_named(interface)
-        .ok_or_else(|| Error::Interface {
-            name: (*interface).to_owned(),
-            known: join(model.interfaces.iter().map(|interface| &interface.name)),
+        .ok_or_else(|| {
+            let known = join(model.interfaces.iter().map(|interface| &interface.name));
+            unreadable(format!("there is no interface {interface}, only {known}"))
         })?
         .0;
     match (*protocol, rest) {
@@ -155,11 +134,11 @@ pub fn packet(model: &Model, words: &[&str]) -> Result<Key, Error> {
             dst: address(dst)?,
             ..Key::default()
         }),
-        _ => Err(Error::Packet(format!("cannot read `{}`", words.join(" ")))),
+        _ => Err(unreadable(format!("cannot read `{}`", words.join(" ")))),
     }
 }
 
-fn icmp(interface: u8, [src, kind, code, id, dst]: [&str; 5]) -> Result<Key, Error> {
+fn icmp(interface: u8, [src, kind, code, id, dst]: [&str; 5]) -> Result<Key, Failure> {
     let kind = names::icmp_number(names::IcmpVersion::V4, kind)
         .map_or_else(|| number(kind, "ICMP type"), Ok)?;
     let code: u8 = number(code, "ICMP code")?;
@@ -173,19 +152,19 @@ fn icmp(interface: u8, [src, kind, code, id, dst]: [&str; 5]) -> Result<Key, Err
     })
 }
 
-fn address(word: &str) -> Result<u32, Error> {
+fn address(word: &str) -> Result<u32, Failure> {
     word.parse::<Ipv4Addr>()
         .map(Ipv4Addr::to_bits)
-        .map_err(|_| Error::Packet(format!("`{word}` is not an IPv4 address")))
+        .map_err(|_| unreadable(format!("`{word}` is not an IPv4 address")))
 }
 
-fn port(transport: Transport, word: &str) -> Result<u16, Error> {
+fn port(transport: Transport, word: &str) -> Result<u16, Failure> {
     names::port_number(transport, word).map_or_else(|| number(word, "port"), Ok)
 }
 
-fn number<N: std::str::FromStr>(word: &str, what: &str) -> Result<N, Error> {
+fn number<N: std::str::FromStr>(word: &str, what: &str) -> Result<N, Failure> {
     word.parse()
-        .map_err(|_| Error::Packet(format!("`{word}` is not a {what}")))
+        .map_err(|_| unreadable(format!("`{word}` is not a {what}")))
 }
 
 fn join(words: impl Iterator<Item = impl fmt::Display>) -> String {
