@@ -86,7 +86,11 @@ impl Replay {
     ) -> Result<(), Error> {
         let mut now = Duration::ZERO;
         let mut ended = Ok(());
-        while let Some((input, captured, next)) = self.frames.next_frame() {
+        let mut last = Duration::MAX;
+        // Where one capture breaks off, the others are followed to the same time and no further.
+        while self.frames.next_time().is_some_and(|time| time <= last)
+            && let Some((input, captured, next)) = self.frames.next_frame()
+        {
             // A capture whose clock was set back does not take time back here.
             now = now.max(captured.time.saturating_sub(self.begin));
             let (interface, port) = self.inputs[input];
@@ -96,15 +100,21 @@ impl Replay {
                 now,
                 captured: &captured,
             };
-            ended = step(runtime, describer, &received, &mut outputs)
-                .map(|record| replayed.packets.push(record));
+            let record = step(runtime, describer, &received, &mut outputs);
             for event in runtime.take_log() {
                 replayed.add_event(captured.time, &event);
             }
             progress(captured.frame.len());
-            ended = ended.and(next.map_err(Error::from));
-            if ended.is_err() {
-                break;
+            match record {
+                Ok(record) => replayed.packets.push(record),
+                Err(error) => {
+                    ended = Err(error);
+                    break;
+                }
+            }
+            if let Err(error) = next {
+                last = last.min(captured.time);
+                ended = ended.and(Err(error.into()));
             }
         }
         outputs.finish()?;
