@@ -58,6 +58,8 @@ pub mod fifo;
 pub mod flow;
 /// Destination lookup: un-NAT and the card's own addresses.
 pub mod destination;
+/// Access-control list: ordered match of the key.
+pub mod acl;
 
 /// The pipeline wired up.
 pub mod top;

@@ -1,0 +1,158 @@
+//! Hit counters of the ACL slots, and whether a slot permits: both come with the slot's number.
+//!
+//! ```text
+//! clock  0        1          2          3             4
+//!        event ─► a: read ─► b: word ─► c: result ─► d: write
+//! ```
+//!
+//! Two results of the same slot are seven clocks apart or more, the time from its page to its match, so a word
+//! is written before it is read again. The host's operations wait until nothing is in flight.
+//! Costs 8 EBR (2 048 words of 65 bits).
+
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use crate::ram::Ram;
+
+/// What is kept for a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+struct Slot {
+    hits: Bits<64>,
+    permit: Bit,
+}
+
+/// A result on its way, or an operation of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
+struct Event {
+    valid: Bit,
+    found: Bit,
+    table: Bit,
+    clear: Bit,
+    slot: Bits<11>,
+}
+
+/// The counters; see the module's text.
+#[derive(Clone, Debug, LogicBlock)]
+pub struct Hits {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// A lookup has ended.
+    pub event_valid: Signal<In, Bit>,
+    /// It matched.
+    pub event_found: Signal<In, Bit>,
+    /// The slot it matched.
+    pub event_slot: Signal<In, Bits<11>>,
+    /// The result of the event three clocks ago.
+    pub result_valid: Signal<Out, Bit>,
+    /// It matched.
+    pub result_found: Signal<Out, Bit>,
+    /// The slot.
+    pub result_slot: Signal<Out, Bits<11>>,
+    /// The slot permits.
+    pub result_permit: Signal<Out, Bit>,
+    /// The host wants `slot`; held until `done`.
+    pub request: Signal<In, Bit>,
+    /// Set the count to zero and store `permit`, else only read.
+    pub clear: Signal<In, Bit>,
+    /// The slot permits, stored by `clear`.
+    pub permit: Signal<In, Bit>,
+    /// Slot of `request`.
+    pub slot: Signal<In, Bits<11>>,
+    /// The request is done, for one clock.
+    pub done: Signal<Out, Bit>,
+    /// The count, with `done`.
+    pub count: Signal<Out, Bits<64>>,
+    memory: Ram<Slot, 11>,
+    a: DFF<Event>,
+    b: DFF<Event>,
+    c: DFF<Event>,
+    written: DFF<Slot>,
+    write: DFF<Bit>,
+    write_slot: DFF<Bits<11>>,
+    finished: DFF<Bit>,
+    old: Signal<Local, Slot>,
+    one: Constant<Bits<64>>,
+}
+
+impl Default for Hits {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            event_valid: Signal::default(),
+            event_found: Signal::default(),
+            event_slot: Signal::default(),
+            result_valid: Signal::default(),
+            result_found: Signal::default(),
+            result_slot: Signal::default(),
+            result_permit: Signal::default(),
+            request: Signal::default(),
+            clear: Signal::default(),
+            permit: Signal::default(),
+            slot: Signal::default(),
+            done: Signal::default(),
+            count: Signal::default(),
+            memory: Ram::default(),
+            a: DFF::default(),
+            b: DFF::default(),
+            c: DFF::default(),
+            written: DFF::default(),
+            write: DFF::default(),
+            write_slot: DFF::default(),
+            finished: DFF::default(),
+            old: Signal::default(),
+            one: Constant::new(1_u64.to_bits()),
+        }
+    }
+}
+
+impl Logic for Hits {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, memory);
+        dff_setup!(self, clock, a, b, c, written, write, write_slot, finished);
+        self.a.d.next.valid = self.event_valid.val();
+        self.a.d.next.found = self.event_found.val();
+        self.a.d.next.table = false;
+        self.a.d.next.clear = false;
+        self.a.d.next.slot = self.event_slot.val();
+        if self.request.val()
+            & !self.event_valid.val()
+            & !self.a.q.val().valid
+            & !self.b.q.val().valid
+            & !self.c.q.val().valid
+            & !self.write.q.val()
+            & !self.finished.q.val()
+        {
+            self.a.d.next.valid = true;
+            self.a.d.next.table = true;
+            self.a.d.next.clear = self.clear.val();
+            self.a.d.next.slot = self.slot.val();
+        }
+        self.memory.read_enable.next = self.a.q.val().valid;
+        self.memory.read_address.next = self.a.q.val().slot;
+        self.b.d.next = self.a.q.val();
+        self.c.d.next = self.b.q.val();
+
+        self.old.next = self.memory.read_data.val();
+        self.result_valid.next = self.c.q.val().valid & !self.c.q.val().table;
+        self.result_found.next = self.c.q.val().found;
+        self.result_slot.next = self.c.q.val().slot;
+        self.result_permit.next = self.old.val().permit;
+        self.written.d.next = self.old.val();
+        self.write.d.next = self.c.q.val().valid & (self.c.q.val().found | self.c.q.val().table);
+        self.write_slot.d.next = self.c.q.val().slot;
+        if self.c.q.val().clear {
+            self.written.d.next.hits = 0.into();
+            self.written.d.next.permit = self.permit.val();
+        } else if !self.c.q.val().table {
+            self.written.d.next.hits = self.old.val().hits + self.one.val();
+        }
+        self.finished.d.next = self.c.q.val().valid & self.c.q.val().table;
+
+        self.memory.write_enable.next = self.write.q.val();
+        self.memory.write_address.next = self.write_slot.q.val();
+        self.memory.write_data.next = self.written.q.val();
+        self.done.next = self.finished.q.val();
+        self.count.next = self.written.q.val().hits;
+    }
+}

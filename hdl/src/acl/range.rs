@@ -1,0 +1,57 @@
+//! Port ranges of one lane: does the packet's pair of ports lie within those of the page's slot?
+//!
+//! `inside_ranges` is right two clocks after `page`, with the ports of one clock after it: one clock of LUT RAM, one of
+//! four 16-bit comparators. Ranges stay ranges; written as prefixes one entry could take hundreds of slots.
+//! Costs 32 LUT RAM blocks, 32 carry cells a lane.
+
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+use super::entry::Ranges;
+use crate::ram::LutRam;
+
+/// The ranges of one lane; see the module's text.
+#[derive(Clone, Debug, Default, LogicBlock)]
+pub struct Range {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// A page is looked at.
+    pub enable: Signal<In, Bit>,
+    /// The page.
+    pub page: Signal<In, Bits<5>>,
+    /// Source port, one clock after the page.
+    pub sport: Signal<In, Bits<16>>,
+    /// Destination port, one clock after the page.
+    pub dport: Signal<In, Bits<16>>,
+    /// Both ports are within the ranges, two clocks after the page.
+    pub inside_ranges: Signal<Out, Bit>,
+    /// Store `ranges` at `write_page`.
+    pub write_enable: Signal<In, Bit>,
+    /// Page to write.
+    pub write_page: Signal<In, Bits<5>>,
+    /// Ranges to write.
+    pub ranges: Signal<In, Ranges>,
+    memory: LutRam<Ranges, 5>,
+    both: DFF<Bit>,
+    slot: Signal<Local, Ranges>,
+}
+
+impl Logic for Range {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, memory);
+        dff_setup!(self, clock, both);
+        self.memory.read_enable.next = self.enable.val();
+        self.memory.forward.next = false;
+        self.memory.read_address.next = self.page.val();
+        self.memory.write_enable.next = self.write_enable.val();
+        self.memory.write_address.next = self.write_page.val();
+        self.memory.write_data.next = self.ranges.val();
+        self.slot.next = self.memory.read_data.val();
+        self.both.d.next = (self.slot.val().sport_low <= self.sport.val())
+            & (self.sport.val() <= self.slot.val().sport_high)
+            & (self.slot.val().dport_low <= self.dport.val())
+            & (self.dport.val() <= self.slot.val().dport_high);
+        self.inside_ranges.next = self.both.q.val();
+    }
+}
