@@ -51,6 +51,9 @@ pub enum Failure {
     /// The question cannot be understood.
     #[error("{0}")]
     Usage(String),
+    /// A simulated card failed.
+    #[error(transparent)]
+    Card(#[from] crate::runtime::Error),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),

@@ -8,8 +8,9 @@ use std::fmt;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use layout::table::Key;
 
 use super::check::{Format, read};
@@ -19,6 +20,9 @@ use crate::config::ast::primitive::Transport;
 use crate::config::{self, Parsed, Severity, names};
 use crate::policy::trace::{Trace, trace};
 use crate::policy::{self, Model};
+use crate::runtime::report::Describer;
+use crate::runtime::tracer::{CardTrace, trace_on_card};
+use crate::vfio::child::Engine;
 
 /// Arguments of `packet-tracer`.
 #[derive(Args, Debug)]
@@ -26,12 +30,26 @@ pub struct Arguments {
     /// Configuration file.
     #[arg(long)]
     pub config: String,
+    /// Who answers: the configuration's evaluator alone, or also a simulated card.
+    #[arg(long, value_enum, default_value_t = Answerer::Eval)]
+    pub engine: Answerer,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// input IF {tcp|udp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or input IF rawip SRC PROTO DST.
     #[arg(required = true, num_args = 1..)]
     pub packet: Vec<String>,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Answerer {
+    /// The evaluator, which walks the configuration.
+    Eval,
+    /// The evaluator, then the model card with the slow path beside it.
+    Model,
+    /// The evaluator, then the RTL card with the slow path beside it.
+    Rtl,
 }
 
 /// A configuration and the packet asked about.
@@ -48,16 +66,35 @@ pub struct Request {
 /// Runs the command. An answer is an answer, also when the packet is dropped: exit code 0.
 pub fn run(arguments: &Arguments) -> Outcome {
     let request = Request::new(arguments)?;
-    print(arguments.format, &request.evaluate())?;
+    let engine = match arguments.engine {
+        Answerer::Eval => None,
+        Answerer::Model => Some(Engine::Model),
+        Answerer::Rtl => Some(Engine::Rtl),
+    };
+    let card = engine
+        .map(|engine| request.run_on_card(engine))
+        .transpose()?;
+    print(arguments.format, &request.evaluate(), card.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints an answer.
-pub fn print(format: Format, answer: &Trace) -> std::io::Result<()> {
+/// Prints an answer, with what a card did if one was asked.
+pub fn print(format: Format, answer: &Trace, card: Option<&CardTrace>) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match format {
-        Format::Text => write!(out, "{answer}")?,
-        Format::Json => writeln!(out, "{:#}", answer.to_json())?,
+        Format::Text => {
+            write!(out, "{answer}")?;
+            if let Some(card) = card {
+                write!(out, "\n{card}")?;
+            }
+        }
+        Format::Json => {
+            let mut json = answer.to_json();
+            if let Some(card) = card {
+                json["card"] = serde_json::to_value(card)?;
+            }
+            writeln!(out, "{json:#}")?;
+        }
     }
     out.flush()
 }
@@ -80,6 +117,13 @@ impl Request {
         let words: Vec<&str> = arguments.packet.iter().map(String::as_str).collect();
         let key = packet(&model, &words)?;
         Ok(Self { parsed, model, key })
+    }
+
+    /// The card's answer.
+    pub fn run_on_card(&self, engine: Engine) -> Result<CardTrace, Failure> {
+        let describer = Describer::new(&self.parsed.source, &self.model);
+        trace_on_card(engine, Arc::new(self.model.clone()), &describer, &self.key)?
+            .ok_or_else(|| Failure::Usage("the interface is not on the card".to_owned()))
     }
 
     /// The evaluator's answer.

@@ -11,6 +11,8 @@ pub mod capture;
 pub mod clock;
 /// Captures through a configuration, packet by packet.
 pub mod replay;
+/// One packet through a card, for packet-tracer.
+pub mod tracer;
 /// What a replay found, for programs and for people.
 pub mod report;
 

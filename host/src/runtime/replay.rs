@@ -7,17 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use layout::desc::{Reason, Verdict as CardVerdict};
-use layout::table::HOST_FRAME_BYTES;
-
 use super::capture::{Capture, CaptureError, CaptureWriter, Captured, Merged};
-use super::report::{Describer, Path as Way, Record, Replayed, Verdict};
-use super::{Error as RuntimeError, Outcome, Runtime};
+use super::report::{Describer, Record, Replayed};
+use super::{Error as RuntimeError, Runtime};
 use crate::policy::Model;
-use crate::policy::model::InterfaceId;
-use crate::punt;
+use crate::policy::model::{Interface, InterfaceId};
 use crate::simulator::Left;
-use crate::wire::Link;
 
 /// A capture and the interface that receives it.
 pub struct Input {
@@ -149,7 +144,7 @@ fn step(
         source,
     };
     for left in runtime.pass_time(now).map_err(failed)? {
-        outputs.write(captured.time, &left)?;
+        outputs.write(describer, captured.time, &left)?;
     }
     let mut record = Record::new(describer, interface, captured);
     if captured.frame.len() > CARD_FRAME_BYTES || captured.frame.is_empty() {
@@ -164,124 +159,57 @@ fn step(
         .receive(now, port, &captured.frame)
         .map_err(failed)?;
     for left in &outcome.left {
-        outputs.write(captured.time, left)?;
+        outputs.write(describer, captured.time, left)?;
     }
-    describe(&mut record, describer, outputs, captured, &outcome);
+    record.set_outcome(describer, captured.frame.len(), &outcome);
     Ok(record)
-}
-
-/// Fills a record from what the frame led to.
-fn describe(
-    record: &mut Record,
-    describer: &Describer<'_>,
-    outputs: &Outputs,
-    captured: &Captured,
-    outcome: &Outcome,
-) {
-    let reason = Reason::from_code(outcome.verdict.metadata.reason);
-    let card_reason = reason.map_or("unknown", Reason::name);
-    record.cycles_in = Some(outcome.verdict.cycle_first);
-    record.cycles_out = outcome.left.last().map(|left| left.cycle_last);
-    record.set_origin(describer, outcome.origin);
-    record.reason = card_reason;
-    record.egress = outcome
-        .left
-        .first()
-        .and_then(|left| outputs.interface_name(left));
-    record.set_sent(outcome.left.first().map(|left| left.frame.as_slice()));
-    match (&outcome.report, reason.map(Reason::verdict)) {
-        (Some(report), _) => {
-            record.path = Way::Host;
-            record.punted = Some(card_reason);
-            record.reason = report.reason;
-            record.verdict = match report.verdict {
-                punt::Verdict::Forward => Verdict::Forward,
-                punt::Verdict::Held => Verdict::Punt,
-                punt::Verdict::Local => Verdict::Local,
-                punt::Verdict::Drop(_) => Verdict::Drop,
-            };
-            record.add_origin(describer, report.ace, report.nat);
-            if record.egress.is_none() {
-                record.egress = report
-                    .egress
-                    .map(|id| describer.interface_name(id).to_owned());
-            }
-        }
-        (None, Some(CardVerdict::Forward)) => record.verdict = Verdict::Forward,
-        (None, Some(CardVerdict::Punt)) => {
-            record.verdict = Verdict::Drop;
-            record.punted = Some(card_reason);
-            record.reason = if captured.frame.len() > HOST_FRAME_BYTES {
-                "too-long-for-host"
-            } else {
-                "punt-overflow"
-            };
-        }
-        (None, _) => record.verdict = Verdict::Drop,
-    }
 }
 
 /// A capture for each interface on the card: what left it.
 pub struct Outputs {
-    interfaces: Vec<Output>,
-}
-
-struct Output {
-    name: String,
-    port: u8,
-    vid: Option<u16>,
-    writer: CaptureWriter,
+    /// By interface number; `None` for an interface that is not on the card.
+    interfaces: Vec<Option<CaptureWriter>>,
 }
 
 impl Outputs {
     /// Makes `<nameif>.pcap` for each interface on the card.
     pub fn create(model: &Model, folder: &Path) -> Result<Self, CaptureError> {
-        let on_card = model
-            .interfaces
-            .iter()
-            .filter_map(|interface| Some((interface, interface.port?)));
-        let interfaces = on_card
-            .map(|(interface, port)| {
-                let writer = CaptureWriter::create(&file_of(folder, &interface.name))?;
-                Ok(Output {
-                    name: interface.name.clone(),
-                    port,
-                    vid: interface.vlan,
-                    writer,
-                })
-            })
-            .collect::<Result<_, CaptureError>>()?;
-        Ok(Self { interfaces })
+        let create = |interface: &Interface| {
+            let on_card = interface.port.is_some();
+            on_card
+                .then(|| CaptureWriter::create(&file_of(folder, &interface.name)))
+                .transpose()
+        };
+        Ok(Self {
+            interfaces: model
+                .interfaces
+                .iter()
+                .map(create)
+                .collect::<Result<_, _>>()?,
+        })
     }
 
-    fn write(&mut self, time: Duration, left: &Left) -> Result<(), CaptureError> {
-        match self.position(left) {
-            Some(index) => self.interfaces[index].writer.write(time, &left.frame),
+    fn write(
+        &mut self,
+        describer: &Describer<'_>,
+        time: Duration,
+        left: &Left,
+    ) -> Result<(), CaptureError> {
+        let interface = describer
+            .egress(left)
+            .and_then(|id| self.interfaces.get_mut(usize::from(id.0)));
+        match interface.and_then(Option::as_mut) {
+            Some(writer) => writer.write(time, &left.frame),
             // The card sends only through interfaces; a port without any sends nothing.
             None => Ok(()),
         }
     }
 
-    fn interface_name(&self, left: &Left) -> Option<String> {
-        self.position(left)
-            .map(|index| self.interfaces[index].name.clone())
-    }
-
-    /// The interface with the frame's port and tag, else the first one on the port.
-    fn position(&self, left: &Left) -> Option<usize> {
-        let vid = Link::parse(&left.frame).ok().and_then(|link| link.vid);
-        let on_port = |output: &Output| output.port == left.port;
-        let exact = self
-            .interfaces
-            .iter()
-            .position(|output| on_port(output) && output.vid == vid);
-        exact.or_else(|| self.interfaces.iter().position(on_port))
-    }
-
     fn finish(self) -> Result<(), CaptureError> {
         self.interfaces
             .into_iter()
-            .try_for_each(|output| output.writer.finish())
+            .flatten()
+            .try_for_each(CaptureWriter::finish)
     }
 }
 

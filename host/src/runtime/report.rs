@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use layout::desc::{Reason, Verdict as CardVerdict};
+use layout::table::HOST_FRAME_BYTES;
 use serde::Serialize;
 
 use super::capture::Captured;
-use super::{Error, Origin, Runtime};
+use super::{Error, Outcome, Runtime};
 use crate::config::{Source, Span};
 use crate::policy::Model;
 use crate::policy::model::{AceId, InterfaceId, NatId};
+use crate::punt::{self, Report};
+use crate::simulator::Left;
 use crate::wire::{Link, Packet};
 
 /// What became of a frame in the end.
@@ -94,26 +98,56 @@ impl Record {
         }
     }
 
-    /// Names the lines that the card acted on.
-    pub fn set_origin(&mut self, describer: &Describer<'_>, origin: Origin) {
-        self.ace = origin.ace.and_then(|ace| describer.ace(ace));
-        self.nat_rule = origin.nat.map(|nat| describer.nat(nat));
+    /// Fills in what a frame of this length led to.
+    pub fn set_outcome(&mut self, describer: &Describer<'_>, bytes: usize, outcome: &Outcome) {
+        let reason = Reason::from_code(outcome.verdict.metadata.reason);
+        let card_reason = reason.map_or("unknown", Reason::name);
+        let egress = outcome.left.first().and_then(|left| describer.egress(left));
+        self.reason = card_reason;
+        self.ace = outcome.origin.ace.and_then(|ace| describer.ace(ace));
+        self.nat_rule = outcome.origin.nat.map(|nat| describer.nat(nat));
+        self.egress = egress.map(|id| describer.interface_name(id).to_owned());
+        self.sent = outcome.left.first().map(|left| summary(&left.frame));
+        self.cycles_in = Some(outcome.verdict.cycle_first);
+        self.cycles_out = outcome.left.last().map(|left| left.cycle_last);
+        match (&outcome.report, reason.map(Reason::verdict)) {
+            (Some(report), _) => {
+                self.punted = Some(card_reason);
+                self.set_report(describer, report);
+            }
+            (None, Some(CardVerdict::Forward)) => self.verdict = Verdict::Forward,
+            (None, Some(CardVerdict::Punt)) => {
+                self.punted = Some(card_reason);
+                self.reason = match bytes > HOST_FRAME_BYTES {
+                    true => "too-long-for-host",
+                    false => "punt-overflow",
+                };
+            }
+            (None, _) => {}
+        }
     }
 
-    /// Names the lines that the host acted on; what it does not say stays.
-    pub fn add_origin(
-        &mut self,
-        describer: &Describer<'_>,
-        ace: Option<AceId>,
-        nat: Option<NatId>,
-    ) {
-        self.ace = ace.and_then(|ace| describer.ace(ace)).or(self.ace.take());
-        self.nat_rule = nat.map(|nat| describer.nat(nat)).or(self.nat_rule.take());
-    }
-
-    /// Says what it left as.
-    pub fn set_sent(&mut self, frame: Option<&[u8]>) {
-        self.sent = frame.map(summary);
+    /// Fills in what the host did; what it does not say stays as the card said it.
+    fn set_report(&mut self, describer: &Describer<'_>, report: &Report) {
+        self.path = Path::Host;
+        self.reason = report.reason;
+        self.verdict = match report.verdict {
+            punt::Verdict::Forward => Verdict::Forward,
+            punt::Verdict::Held => Verdict::Punt,
+            punt::Verdict::Local => Verdict::Local,
+            punt::Verdict::Drop(_) => Verdict::Drop,
+        };
+        if let Some(ace) = report.ace.and_then(|ace| describer.ace(ace)) {
+            self.ace = Some(ace);
+        }
+        if let Some(nat) = report.nat {
+            self.nat_rule = Some(describer.nat(nat));
+        }
+        if self.egress.is_none() {
+            self.egress = report
+                .egress
+                .map(|id| describer.interface_name(id).to_owned());
+        }
     }
 }
 
@@ -260,6 +294,15 @@ impl<'a> Describer<'a> {
     /// `nameif`.
     pub fn interface_name(&self, id: InterfaceId) -> &'a str {
         &self.model.interface(id).name
+    }
+
+    /// The interface a frame left on: that with the port and the tag, else the first one on the port.
+    pub fn egress(&self, left: &Left) -> Option<InterfaceId> {
+        let vid = Link::parse(&left.frame).ok().and_then(|link| link.vid);
+        let on_port = |id: &InterfaceId| self.model.interface(*id).port == Some(left.port);
+        let ids = || self.model.interface_ids().filter(on_port);
+        let exact = ids().find(|id| self.model.interface(*id).vlan == vid);
+        exact.or_else(|| ids().next())
     }
 
     /// An access-list line and its number.
