@@ -57,5 +57,9 @@ impl Drop for Bench {
 
 /// The cards every suite runs on.
 pub fn cards() -> Vec<(&'static str, Box<dyn Card>)> {
-    vec![("model", Box::new(sim::Model::new(64)))]
+    vec![
+        ("model", Box::new(sim::Model::new(64))),
+        #[cfg(feature = "verilator")]
+        ("rtl", Box::new(sim::Verilated::new(64))),
+    ]
 }
