@@ -33,8 +33,19 @@ access-group from_outside in interface outside
 // Input: records of 12 bytes metadata, 1 byte wait in seconds, 1 byte frame length, frame.
 fuzz_target!(|bytes: &[u8]| {
     let (model, _) = host::policy::lower(&host::config::parse(CONFIG).config);
-    let interface = |port| Interface { valid: true, port, mac: 0x0200_0000_0001, ..Interface::default() };
-    let limits = Limits { conns: 32, embryonic: 16, xlates: 24, datagrams: 8, ..Limits::default() };
+    let interface = |port| Interface {
+        valid: true,
+        port,
+        mac: 0x0200_0000_0001,
+        ..Interface::default()
+    };
+    let limits = Limits {
+        conns: 32,
+        embryonic: 16,
+        xlates: 24,
+        datagrams: 8,
+        ..Limits::default()
+    };
     let mut path = SlowPath::new(Setup {
         model: Arc::new(model),
         interfaces: vec![interface(0), interface(1)],
@@ -46,7 +57,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut effects = Vec::new();
     while rest.len() >= 14 {
         let head = rest;
-        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let metadata = Metadata::unpack(&[word(0), word(4), word(8)]);
         let end = (14 + usize::from(head[13])).min(head.len());
         now += Duration::from_secs(head[12].into());

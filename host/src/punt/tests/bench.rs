@@ -167,7 +167,7 @@ impl Bench {
                 Effect::Install { entry, .. } => self.install(entry),
                 Effect::Remove { key } => drop(self.entries.remove(&key.pack())),
                 Effect::SetAdjacency { index, entry } => {
-                    drop(self.adjacencies.insert(index, entry))
+                    self.adjacencies.insert(index, entry);
                 }
                 Effect::Inject { descriptor, frame } => self.inject(descriptor, frame),
                 Effect::SetEpoch(epoch) => {
