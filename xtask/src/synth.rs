@@ -160,10 +160,11 @@ fn route(folder: &Path, seed: u32) -> Result<Routed> {
         "--seed",
         &seed.to_string(),
     ]);
-    nextpnr.args(["--timing-allow-fail", "--report", &report]);
+    // Quiet on our terminal; the log can be followed while it runs.
+    let log = format!("route-{seed}.log");
+    nextpnr.args(["--timing-allow-fail", "--report", &report, "--quiet", "--log", &log]);
     println!("    placing and routing, seed {seed}: takes minutes");
-    let log = folder.join(format!("route-{seed}.log"));
-    fs::write(&log, capture(nextpnr)?).map_err(at(&log))?;
+    capture(nextpnr)?;
     let mut routed: Routed = read(&folder.join(report))?;
     routed.seed = seed;
     Ok(routed)
