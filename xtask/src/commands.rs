@@ -2,23 +2,124 @@
 
 use crate::dependencies;
 use crate::formal::formal;
-use crate::process::{Result, cargo, run};
+use clap::Args;
+
+use crate::mutants::{self, mutants};
+use crate::process::{Result, cargo, command, run, target};
 use crate::requirements::{self, FORMAL, NAMESPACES, NEXTEST, SIMULATION, SYNTHESIS};
 use crate::steps::Steps;
+
+/// Configuration of the demonstration; its captures are made for it.
+const DEMO_CONFIGURATION: &str = "tests/cases/seed-corrected/setup.cfg";
+
+/// Frames through the RTL card: shows what was forwarded, rewritten, denied by which line, punted why.
+pub fn demo() -> Result {
+    requirements::ensure(&[SIMULATION])?;
+    println!("Building postern and the simulated card; the first time takes some minutes");
+    run(cargo([
+        "build",
+        "--release",
+        "--package",
+        "postern",
+        "--package",
+        "sim",
+    ])
+    .args([
+        "--features",
+        "verilator",
+        "--bin",
+        "postern",
+        "--bin",
+        "postern-card",
+        "--example",
+        "demo_captures",
+    ]))?;
+    let folder = target().join("demo");
+    let release = target().join("release");
+    println!("\nMaking captures, then replaying them through the card");
+    run(command(release.join("examples/demo_captures")).arg(&folder))?;
+    let received = |port: &str| {
+        let capture = folder.join(format!("{port}.pcap"));
+        format!("{port}={}", capture.display())
+    };
+    run(command(release.join("postern"))
+        .args(["replay", "--config", DEMO_CONFIGURATION])
+        .args(["--rx", &received("outside"), "--rx", &received("inside")])
+        .arg("--out")
+        .arg(folder.join("left")))?;
+    println!(
+        "\nWhat left each interface, and every verdict: {}",
+        folder.join("left").display()
+    );
+    Ok(())
+}
 
 /// Everything that must hold before a change lands.
 pub fn test() -> Result {
     requirements::ensure(&[SIMULATION, NAMESPACES, NEXTEST, FORMAL])?;
-    let mut steps = Steps::new(5);
+    let mut steps = Steps::new(6);
     steps.step("format", format);
     steps.step("lints", clippy);
     steps.step("dependency directions", dependencies::check);
     steps.step("proofs", formal);
+    steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {
-        run(&mut cargo(["nextest", "run", "--workspace"]))
+        run(&mut cargo([
+            "nextest",
+            "run",
+            "--workspace",
+            "--features",
+            "verilator",
+        ]))
     });
     steps.finish()
+}
+
+/// Which frames to fuzz with.
+#[derive(Args)]
+pub struct FuzzOptions {
+    /// Frames for each pair of judges
+    #[arg(long, default_value_t = 10_000_000)]
+    packets: u64,
+    /// First seed; the run goes up from there
+    #[arg(long, default_value_t = 1_000_000)]
+    first_seed: u64,
+}
+
+/// Random policies and frames, far more than the tests take: RTL against model, compiler against evaluator.
+pub fn fuzz(options: &FuzzOptions) -> Result {
+    requirements::ensure(&[SIMULATION, NEXTEST])?;
+    run(cargo([
+        "nextest",
+        "run",
+        "--cargo-profile",
+        "release",
+        "--profile",
+        "fuzz",
+    ])
+    .args([
+        "--features",
+        "verilator",
+        "--test",
+        "pipeline",
+        "--test",
+        "compile",
+    ])
+    .env("POSTERN_PACKETS", options.packets.to_string())
+    .env("POSTERN_FIRST_SEED", options.first_seed.to_string()))
+}
+
+/// Every benchmark; synthesis is `cargo xtask synth`.
+pub fn bench() -> Result {
+    requirements::ensure(&[SIMULATION])?;
+    run(&mut cargo([
+        "bench",
+        "--workspace",
+        "--features",
+        "verilator",
+        "--benches",
+    ]))
 }
 
 /// Installs everything that any command needs.
@@ -28,6 +129,8 @@ pub fn setup() -> Result {
 
 /// Formatting, lints and dependency directions.
 pub fn lint() -> Result {
+    // The lints also see the code behind the feature `verilator`, whose build runs it.
+    requirements::ensure(&[SIMULATION])?;
     let mut steps = Steps::new(3);
     steps.step("format", format);
     steps.step("lints", clippy);

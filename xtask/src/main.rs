@@ -40,6 +40,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Replay an example through the RTL card and print what became of every frame
+    Demo,
     /// Everything that must hold before a change lands; what continuous integration runs
     Test,
     /// Proofs about the printed Verilog, and faults that must break them
@@ -50,13 +52,20 @@ enum Command {
     Mutants(mutants::Options),
     /// Install everything that any command needs
     Setup,
+    /// Benchmarks
+    Bench,
+    /// Millions of random frames: RTL against model, compiler against evaluator
+    Fuzz(commands::FuzzOptions),
     /// Formatting, lints and dependency directions
     Lint,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo => commands::demo(),
         Command::Test => commands::test(),
+        Command::Bench => commands::bench(),
+        Command::Fuzz(options) => commands::fuzz(&options),
         Command::Formal => formal::formal(),
         Command::Synth(options) => synth::synth(&options),
         Command::Mutants(options) => mutants::mutants(&options),

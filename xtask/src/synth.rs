@@ -162,7 +162,14 @@ fn route(folder: &Path, seed: u32) -> Result<Routed> {
     ]);
     // Quiet on our terminal; the log can be followed while it runs.
     let log = format!("route-{seed}.log");
-    nextpnr.args(["--timing-allow-fail", "--report", &report, "--quiet", "--log", &log]);
+    nextpnr.args([
+        "--timing-allow-fail",
+        "--report",
+        &report,
+        "--quiet",
+        "--log",
+        &log,
+    ]);
     println!("    placing and routing, seed {seed}: takes minutes");
     capture(nextpnr)?;
     let mut routed: Routed = read(&folder.join(report))?;
