@@ -87,6 +87,7 @@ mod rtl {
                 "fast",
                 "--trace",
                 "-Wno-lint",
+                "-Wno-fatal",
             ])
             .args(["--top-module", hdl::TOP, "--prefix", &prefix, "--Mdir"])
             .args([directory.as_os_str(), verilog.as_os_str()]));
