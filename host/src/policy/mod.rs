@@ -4,6 +4,8 @@
 //! [`Decision`] about a first packet, the card's table [`Image`], and findings that need the whole
 //! configuration. Nothing here does IO or reads a clock.
 
+/// Findings that need the whole configuration.
+pub mod check;
 /// The model to the card's tables.
 pub mod compile;
 /// The evaluator's answer.
@@ -23,6 +25,7 @@ pub mod range;
 /// A decision told in the phases of packet-tracer.
 pub mod trace;
 
+pub use check::{Checked, check};
 pub use compile::compile;
 pub use decision::{AclBasis, Decision, DropReason, SourceTranslation, Verdict};
 pub use eval::decide;

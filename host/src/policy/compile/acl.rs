@@ -12,7 +12,7 @@ use super::interfaces::{Match, Set, cover};
 use super::shadow::Shadows;
 use crate::policy::image::{AclOrigin, Capacity, FitReport, HostReason, Image, Subject};
 use crate::policy::model::{
-    Ace, AceId, AclId, Activity, InterfaceId, Model, NatSource, ServiceMatch,
+    AccessList, Ace, AceId, AclId, Activity, InterfaceId, Model, NatSource, ServiceMatch,
 };
 use crate::policy::range::{AddressRange, PortRange};
 
@@ -42,10 +42,10 @@ pub(super) fn compile(
         }
     }
     for (&acl, &interfaces) in &bound {
-        table.list(model, acl, &cover(interfaces, present));
+        table.list(model.acl(acl), &cover(interfaces, present));
     }
     match model.global_acl {
-        Some(list) => table.list(model, list.acl, &[Match::ANY]),
+        Some(list) => table.list(model.acl(list.acl), &[Match::ANY]),
         None => {
             for id in unbound {
                 table.levels(model, id);
@@ -53,6 +53,20 @@ pub(super) fn compile(
         }
     }
     table.close();
+}
+
+/// Elements of one list that earlier elements take completely, with those. Looks at so many entries at most.
+pub(in crate::policy) fn shadowed(list: &AccessList) -> Vec<(AceId, AceId)> {
+    const ENTRY_LIMIT: usize = 1 << 16;
+    let mut report = FitReport::default();
+    let mut table = Table {
+        capacity: ENTRY_LIMIT,
+        shadows: Shadows::default(),
+        image: &mut Image::default(),
+        report: &mut report,
+    };
+    table.list(list, &[Match::ANY]);
+    report.shadowed
 }
 
 struct Table<'t> {
@@ -63,8 +77,8 @@ struct Table<'t> {
 }
 
 impl Table<'_> {
-    fn list(&mut self, model: &Model, acl: AclId, interfaces: &[Match]) {
-        for ace in &model.acl(acl).aces {
+    fn list(&mut self, list: &AccessList, interfaces: &[Match]) {
+        for ace in &list.aces {
             if ace.activity == Activity::Inactive || ace.elements() == 0 {
                 self.report.without_effect.push(ace.first);
             } else {

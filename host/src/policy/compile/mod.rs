@@ -17,6 +17,8 @@ mod shadow;
 use super::image::{Capacity, FitReport, Image, Usage};
 use super::model::Model;
 
+pub(super) use acl::shadowed;
+
 /// Compiles a model for a card of the given size.
 pub fn compile(model: &Model, capacity: &Capacity) -> (Image, FitReport) {
     let mut image = Image::default();
