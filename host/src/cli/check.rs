@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, Outcome, report};
-use crate::config::{self, MAX_TEXT_BYTES, Severity};
+use crate::config::{self, MAX_TEXT_BYTES};
+use crate::policy;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -31,27 +32,15 @@ pub enum Format {
 pub fn run(arguments: &Arguments) -> Outcome {
     let text = read(&arguments.config)?;
     let parsed = config::parse(&text);
+    let checked = policy::check(&parsed);
+    let (file, source) = (&arguments.config, &parsed.source);
     let mut out = std::io::stdout().lock();
     match arguments.format {
-        Format::Text => report::write_text(
-            &mut out,
-            &arguments.config,
-            &parsed.source,
-            &parsed.diagnostics,
-        )?,
-        Format::Json => report::write_json(
-            &mut out,
-            &arguments.config,
-            &parsed.source,
-            &parsed.diagnostics,
-        )?,
+        Format::Text => report::write_text(&mut out, file, source, &checked.diagnostics)?,
+        Format::Json => report::write_json(&mut out, file, source, &checked.diagnostics)?,
     }
     out.flush()?;
-    let has_errors = parsed
-        .diagnostics
-        .iter()
-        .any(|finding| finding.severity == Severity::Error);
-    Ok(if has_errors {
+    Ok(if checked.has_errors() {
         ExitCode::from(1)
     } else {
         ExitCode::SUCCESS

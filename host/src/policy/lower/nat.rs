@@ -147,6 +147,11 @@ impl Context<'_, '_> {
 
     fn twice(&mut self, written: &Spanned<TwiceNat>, section: u8) -> Option<NatRule> {
         let span = written.span;
+        // First, so that what is wrong here is found even if an address is wrong too.
+        let service = written
+            .service
+            .as_ref()
+            .map(|pair| self.service(pair, span));
         let real_interface = self.interface(&written.real_interface)?;
         let mapped_interface = self.interface(&written.mapped_interface)?;
         let source = match &written.source {
@@ -190,8 +195,8 @@ impl Context<'_, '_> {
                 }
             }
         };
-        let service = match &written.service {
-            Some(pair) => Some(self.service(pair, span)?),
+        let service = match service {
+            Some(service) => Some(service?),
             None => None,
         };
         let destination = match &written.destination {
