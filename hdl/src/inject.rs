@@ -42,6 +42,7 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     memory: [Ram<Bits<32>, 9>; L],
     joined: Lanes<W, L>,
     fifo: Fifo<Bits<W>, 3, 4>,
+    tail: Tail<K>,
     busy: DFF<Bit>,
     refusal: DFF<Bit>,
     origin: DFF<Origin>,
@@ -55,28 +56,17 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     new_port: Signal<Local, Bits<2>>,
     good: Signal<Local, Bit>,
     accepts: Signal<Local, Bit>,
-    last_byte: Signal<Local, Bits<16>>,
-    last_beat: Signal<Local, Bits<16>>,
-    beat: Signal<Local, Bits<16>>,
     asking: Signal<Local, Bits<16>>,
-    unused: Signal<Local, Bits<16>>,
-    not_length: Signal<Local, Bits<16>>,
     asks: Signal<Local, Bit>,
-    last: Signal<Local, Bit>,
     moves: Signal<Local, Bit>,
-    keep: Signal<Local, Bits<K>>,
     line: Signal<Local, Bits<9>>,
     lane: Signal<Local, Bits<9>>,
     none: Constant<Bits<9>>,
     one9: Constant<Bits<9>>,
-    one16: Constant<Bits<16>>,
     shortest: Constant<Bits<16>>,
     longest: Constant<Bits<16>>,
     ports: Constant<Bits<2>>,
     room: Constant<Bits<4>>,
-    ones: Constant<Bits<K>>,
-    beat_mask: Constant<Bits<16>>,
-    beat_bits: Constant<Bits<16>>,
     lanes_mask: Constant<Bits<9>>,
     lane_bits: Constant<Bits<9>>,
     number: [Constant<Bits<9>>; L],
@@ -99,6 +89,7 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             memory: std::array::from_fn(|_| Default::default()),
             joined: Lanes::default(),
             fifo: Fifo::default(),
+            tail: Tail::default(),
             busy: DFF::default(),
             refusal: DFF::default(),
             origin: DFF::default(),
@@ -111,28 +102,17 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             new_port: Signal::default(),
             good: Signal::default(),
             accepts: Signal::default(),
-            last_byte: Signal::default(),
-            last_beat: Signal::default(),
-            beat: Signal::default(),
             asking: Signal::default(),
-            unused: Signal::default(),
-            not_length: Signal::default(),
             asks: Signal::default(),
-            last: Signal::default(),
             moves: Signal::default(),
-            keep: Signal::default(),
             line: Signal::default(),
             lane: Signal::default(),
             none: Constant::new(0.into()),
             one9: Constant::new(1.into()),
-            one16: Constant::new(1.into()),
             shortest: Constant::new(14_u64.to_bits()),
             longest: Constant::new((HOST_FRAME_BYTES as u64).to_bits()),
             ports: Constant::new((PORTS as u64).to_bits()),
             room: Constant::new(5_u64.to_bits()),
-            ones: Constant::new(Bits::mask()),
-            beat_mask: Constant::new((K as u64 - 1).to_bits()),
-            beat_bits: Constant::new((K.ilog2() as u64).to_bits()),
             lanes_mask: Constant::new((L as u64 - 1).to_bits()),
             lane_bits: Constant::new((L.ilog2() as u64).to_bits()),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
@@ -185,11 +165,11 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
         }
 
         // Ask the RAM only for what the FIFO can take: two beats may be on their way.
-        self.last_byte.next = self.length.q.val() - self.one16.val();
-        self.last_beat.next = self.last_byte.val() >> self.beat_bits.val();
+        self.tail.length.next = self.length.q.val();
+        self.tail.beat.next = bit_cast::<16, 9>(self.sent.q.val());
         self.asking.next = bit_cast::<16, 9>(self.asked.q.val());
         self.asks.next = self.busy.q.val()
-            & (self.asking.val() <= self.last_beat.val())
+            & (self.asking.val() <= self.tail.last_beat.val())
             & (self.fifo.count.val() <= self.room.val());
         if self.asks.val() {
             self.asked.d.next = self.asked.q.val() + self.one9.val();
@@ -199,28 +179,82 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
         self.fifo.in_data.next = self.joined.beat.val();
         self.fifo.in_valid.next = self.arriving.q.val();
 
-        self.beat.next = bit_cast::<16, 9>(self.sent.q.val());
-        self.last.next = self.beat.val() == self.last_beat.val();
         self.moves.next = self.fifo.out_valid.val() & self.out_ready.val();
         if self.moves.val() {
             self.sent.d.next = self.sent.q.val() + self.one9.val();
-            if self.last.val() {
+            if self.tail.last.val() {
                 self.busy.d.next = false;
             }
         }
         self.fifo.out_ready.next = self.out_ready.val();
-        // Bytes of the last beat that are not part of the frame.
-        self.not_length.next = !self.length.q.val();
-        self.unused.next = (self.not_length.val() + self.one16.val()) & self.beat_mask.val();
-        self.keep.next = self.ones.val();
-        if self.last.val() {
-            self.keep.next = self.ones.val() >> self.unused.val();
-        }
         self.out_beat.next.data = self.fifo.out_data.val();
-        self.out_beat.next.keep = self.keep.val();
-        self.out_beat.next.last = self.last.val();
+        self.out_beat.next.keep = self.tail.keep.val();
+        self.out_beat.next.last = self.tail.last.val();
         self.out_origin.next = self.origin.q.val();
         self.out_valid.next = self.fifo.out_valid.val();
+    }
+}
+
+/// Where a frame of `length` bytes ends; no registers.
+#[derive(LogicBlock)]
+pub struct Tail<const K: usize> {
+    /// Bytes of the frame.
+    pub length: Signal<In, Bits<16>>,
+    /// A beat of it, from 0.
+    pub beat: Signal<In, Bits<16>>,
+    /// The last beat.
+    pub last_beat: Signal<Out, Bits<16>>,
+    /// `beat` is the last.
+    pub last: Signal<Out, Bit>,
+    /// `keep` of `beat`.
+    pub keep: Signal<Out, Bits<K>>,
+    last_byte: Signal<Local, Bits<16>>,
+    finish: Signal<Local, Bits<16>>,
+    is_last: Signal<Local, Bit>,
+    not_length: Signal<Local, Bits<16>>,
+    unused: Signal<Local, Bits<16>>,
+    one: Constant<Bits<16>>,
+    ones: Constant<Bits<K>>,
+    beat_mask: Constant<Bits<16>>,
+    beat_bits: Constant<Bits<16>>,
+}
+
+impl<const K: usize> Default for Tail<K> {
+    fn default() -> Self {
+        Self {
+            length: Signal::default(),
+            beat: Signal::default(),
+            last_beat: Signal::default(),
+            last: Signal::default(),
+            keep: Signal::default(),
+            last_byte: Signal::default(),
+            finish: Signal::default(),
+            is_last: Signal::default(),
+            not_length: Signal::default(),
+            unused: Signal::default(),
+            one: Constant::new(1.into()),
+            ones: Constant::new(Bits::mask()),
+            beat_mask: Constant::new((K as u64 - 1).to_bits()),
+            beat_bits: Constant::new((K.ilog2() as u64).to_bits()),
+        }
+    }
+}
+
+impl<const K: usize> Logic for Tail<K> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.last_byte.next = self.length.val() - self.one.val();
+        self.finish.next = self.last_byte.val() >> self.beat_bits.val();
+        self.last_beat.next = self.finish.val();
+        self.is_last.next = self.beat.val() == self.finish.val();
+        self.last.next = self.is_last.val();
+        // Bytes of the last beat that are not part of the frame.
+        self.not_length.next = !self.length.val();
+        self.unused.next = (self.not_length.val() + self.one.val()) & self.beat_mask.val();
+        self.keep.next = self.ones.val();
+        if self.is_last.val() {
+            self.keep.next = self.ones.val() >> self.unused.val();
+        }
     }
 }
 

@@ -107,16 +107,13 @@ pub struct Csr {
     at: DFF<Bits<16>>,
     value: DFF<Bits<32>>,
     writing: DFF<Bit>,
-    strobe: DFF<Bit>,
+    /// The first clock of a write.
+    writes: DFF<Bit>,
     answer: DFF<Bits<32>>,
     answered: DFF<Bit>,
     high_word: DFF<Bits<32>>,
     starts: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
-    writes: Signal<Local, Bit>,
-    offset: Signal<Local, Bits<16>>,
-    page: Signal<Local, Bits<5>>,
-    counter_page: Signal<Local, Bits<6>>,
     status: Signal<Local, Bits<32>>,
     window: Signal<Local, Bits<32>>,
     idle_step: Constant<Bits<3>>,
@@ -176,16 +173,12 @@ impl Default for Csr {
             at: DFF::default(),
             value: DFF::default(),
             writing: DFF::default(),
-            strobe: DFF::default(),
+            writes: DFF::default(),
             answer: DFF::default(),
             answered: DFF::default(),
             high_word: DFF::default(),
             starts: Signal::default(),
             ends: Signal::default(),
-            writes: Signal::default(),
-            offset: Signal::default(),
-            page: Signal::default(),
-            counter_page: Signal::default(),
             status: Signal::default(),
             window: Signal::default(),
             idle_step: Constant::new(0.into()),
@@ -220,7 +213,7 @@ impl Logic for Csr {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at, value, writing, strobe, answer, answered, high_word
+            self, clock, step, at, value, writing, writes, answer, answered, high_word
         );
         clock!(self, clock, registers, tables);
 
@@ -240,16 +233,12 @@ impl Logic for Csr {
         } else if self.step.q.val() != self.idle_step.val() {
             self.step.d.next = self.step.q.val() + self.one.val();
         }
-        self.strobe.d.next = self.starts.val();
-        self.writes.next = self.strobe.q.val() & self.writing.q.val();
-        self.offset.next = self.at.q.val();
-        self.page.next = self.offset.val().get_bits::<5>(11);
-        self.counter_page.next = self.offset.val().get_bits::<6>(10);
+        self.writes.d.next = self.starts.val() & self.write.val();
 
-        self.ident.address.next = self.offset.val();
+        self.ident.address.next = self.at.q.val();
         self.registers.reset.next = self.reset.val();
-        self.registers.address.next = self.offset.val();
-        self.registers.write.next = self.writes.val();
+        self.registers.address.next = self.at.q.val();
+        self.registers.write.next = self.writes.q.val();
         self.registers.wdata.next = self.value.q.val();
         self.control.next = self.registers.control.val();
         self.epoch.next = self.registers.epoch.val();
@@ -271,8 +260,8 @@ impl Logic for Csr {
         self.registers.shown[2].next =
             self.inject_ready_word.val() | self.inject_refused_word.val();
 
-        self.tables.address.next = self.offset.val();
-        self.tables.write.next = self.writes.val();
+        self.tables.address.next = self.at.q.val();
+        self.tables.write.next = self.writes.q.val();
         self.tables.wdata.next = self.value.q.val();
         for i in 0..8 {
             self.table_request[i].next = self.tables.request[i].val();
@@ -285,23 +274,23 @@ impl Logic for Csr {
         self.table_entry.next = self.tables.entry.val();
         self.table_entry2.next = self.tables.entry2.val();
 
-        self.window_word.next = self.offset.val().get_bits::<9>(2);
+        self.window_word.next = self.at.q.val().get_bits::<9>(2);
         self.window_data.next = self.value.q.val();
-        self.punt_pop.next = self.writes.val()
-            & (self.offset.val() == self.pop_offset.val())
+        self.punt_pop.next = self.writes.q.val()
+            & (self.at.q.val() == self.pop_offset.val())
             & self.value.q.val().get_bit(0);
         self.inject_submit.next =
-            self.writes.val() & (self.offset.val() == self.submit_offset.val());
-        self.inject_write.next = self.writes.val() & (self.page.val() == self.inject_region.val());
-        self.counter.next = self.offset.val().get_bits::<7>(3);
+            self.writes.q.val() & (self.at.q.val() == self.submit_offset.val());
+        self.inject_write.next = self.writes.q.val() & (self.at.q.val().get_bits::<5>(11) == self.inject_region.val());
+        self.counter.next = self.at.q.val().get_bits::<7>(3);
 
         // The low word of a counter keeps its high word for the next access.
         self.window.next = self.none.val();
-        if self.page.val() == self.punt_region.val() {
+        if self.at.q.val().get_bits::<5>(11) == self.punt_region.val() {
             self.window.next = self.punt_data.val();
         }
-        if self.counter_page.val() == self.counter_region.val() {
-            if self.offset.val().get_bit(2) {
+        if self.at.q.val().get_bits::<6>(10) == self.counter_region.val() {
+            if self.at.q.val().get_bit(2) {
                 self.window.next = self.high_word.q.val();
             } else {
                 self.window.next = self.counter_value.val().get_bits::<32>(0);

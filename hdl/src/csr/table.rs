@@ -47,7 +47,8 @@ pub struct TableWindow {
     word: [DFF<Bits<32>>; WORDS],
     first: DFF<Bits<32>>,
     second: DFF<Bits<32>>,
-    command: DFF<Bits<8>>,
+    chosen: DFF<Bits<4>>,
+    code: DFF<Bits<4>>,
     refused: DFF<Bit>,
     /// A command waits for its check.
     checking: DFF<Bit>,
@@ -58,8 +59,6 @@ pub struct TableWindow {
     good: DFF<Bit>,
     busy: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
-    chosen: Signal<Local, Bits<4>>,
-    code: Signal<Local, Bits<4>>,
     limit: Signal<Local, Bits<32>>,
     supports: Signal<Local, Bits<16>>,
     finished: Signal<Local, Bit>,
@@ -104,7 +103,8 @@ impl Default for TableWindow {
             word: std::array::from_fn(|_| Default::default()),
             first: DFF::default(),
             second: DFF::default(),
-            command: DFF::default(),
+            chosen: DFF::default(),
+            code: DFF::default(),
             refused: DFF::default(),
             checking: DFF::default(),
             running: DFF::default(),
@@ -112,8 +112,6 @@ impl Default for TableWindow {
             good: DFF::default(),
             busy: Signal::default(),
             writes: Signal::default(),
-            chosen: Signal::default(),
-            code: Signal::default(),
             limit: Signal::default(),
             supports: Signal::default(),
             finished: Signal::default(),
@@ -147,7 +145,7 @@ impl Logic for TableWindow {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, first, second, command, refused, checking, running, checked, good
+            self, clock, first, second, chosen, code, refused, checking, running, checked, good
         );
         self.busy.next = self.checking.q.val() | self.checked.q.val() | self.running.q.val();
         self.writes.next = self.write.val() & (!self.busy.val());
@@ -161,29 +159,28 @@ impl Logic for TableWindow {
         // A command: look up what the table allows, compare, ask.
         self.checking.d.next = false;
         if self.writes.val() & (self.address.val() == self.command_offset.val()) {
-            self.command.d.next = self.wdata.val().get_bits::<8>(0);
+            self.chosen.d.next = self.wdata.val().get_bits::<4>(0);
+            self.code.d.next = self.wdata.val().get_bits::<4>(4);
             self.checking.d.next = true;
         }
-        self.chosen.next = self.command.q.val().get_bits::<4>(0);
-        self.code.next = self.command.q.val().get_bits::<4>(4);
         self.limit.next = self.none.val();
         self.supports.next = self.no_operation.val();
         self.finished.next = false;
         self.found.next = self.no_entry.val();
         for i in 0..8 {
-            self.request[i].next = false;
-            if self.chosen.val() == self.number[i].val() {
+            self.request[i].next =
+                self.running.q.val() & (self.chosen.q.val() == self.number[i].val());
+            if self.chosen.q.val() == self.number[i].val() {
                 self.limit.next = self.size[i].val();
                 self.supports.next = self.operations[i].val();
                 self.finished.next = self.done[i].val();
                 self.found.next = self.read[i].val();
-                self.request[i].next = self.running.q.val();
             }
         }
         self.checked.d.next = self.checking.q.val();
-        self.good.d.next = self.supports.val().get_bit(self.code.val().index())
+        self.good.d.next = self.supports.val().get_bit(self.code.q.val().index())
             & (self.first.q.val() < self.limit.val())
-            & ((self.code.val() != self.pair_code.val())
+            & ((self.code.q.val() != self.pair_code.val())
                 | (self.second.q.val() < self.limit.val()));
         if self.checked.q.val() {
             self.refused.d.next = !self.good.q.val();
@@ -193,7 +190,7 @@ impl Logic for TableWindow {
             self.running.d.next = false;
         }
         self.takes.next =
-            self.running.q.val() & self.finished.val() & (self.code.val() == self.read_code.val());
+            self.running.q.val() & self.finished.val() & (self.code.q.val() == self.read_code.val());
 
         for i in 0..16 {
             self.word[i].clock.next = self.clock.val();
@@ -209,7 +206,7 @@ impl Logic for TableWindow {
             self.low.word[i].next = self.word[i].q.val();
             self.high.word[i].next = self.word[i + 8].q.val();
         }
-        self.operation.next = self.code.val().get_bits::<2>(0);
+        self.operation.next = self.code.q.val().get_bits::<2>(0);
         self.index.next = self.first.q.val().get_bits::<13>(0);
         self.index2.next = self.second.q.val().get_bits::<13>(0);
         self.entry.next = self.low.beat.val();
