@@ -113,6 +113,9 @@ pub struct Acl {
     encoder: Encoder,
     hits: Hits,
     page: DFF<Bits<5>>,
+    /// The oldest key has had a page, and is to have no more.
+    begun: DFF<Bit>,
+    stop: DFF<Bit>,
     issue_tag: DFF<Bit>,
     collect_tag: DFF<Bit>,
     p1: DFF<Page>,
@@ -146,6 +149,7 @@ pub struct Acl {
     lookup: Signal<Local, Lookup>,
     granted: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
+    scanned: Signal<Local, Bit>,
     advance: Signal<Local, Bit>,
     ended: Signal<Local, Bit>,
     probe: Signal<Local, Page>,
@@ -209,6 +213,8 @@ impl Default for Acl {
             encoder: Encoder::default(),
             hits: Hits::default(),
             page: DFF::default(),
+            begun: DFF::default(),
+            stop: DFF::default(),
             issue_tag: DFF::default(),
             collect_tag: DFF::default(),
             p1: DFF::default(),
@@ -241,6 +247,7 @@ impl Default for Acl {
             lookup: Signal::default(),
             granted: Signal::default(),
             issue: Signal::default(),
+            scanned: Signal::default(),
             advance: Signal::default(),
             ended: Signal::default(),
             probe: Signal::default(),
@@ -281,7 +288,7 @@ impl Logic for Acl {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, queue, keys, results, maps, encoder, hits);
-        dff_setup!(self, clock, page, issue_tag, collect_tag, p1, p2, p3, p4, p5, p6);
+        dff_setup!(self, clock, page, begun, stop, issue_tag, collect_tag, p1, p2, p3, p4, p5, p6);
         dff_setup!(self, clock, p1_sport, p1_dport, p2_map, p3_low, p3_dst, p3_src, p3_high, p3_rest, p3_ports);
         dff_setup!(self, clock, p4_match, p6_base, count, state, step, write_page, rest, lane);
 
@@ -309,7 +316,7 @@ impl Logic for Acl {
 
         // p0: a page of the oldest key, unless the rows are being written.
         self.granted.next =
-            (self.state.q.val() == State::Wait) & !self.page.q.val().any();
+            (self.state.q.val() == State::Wait) & !self.begun.q.val();
         self.issue.next = self.keys.out_valid.val()
             & !self.granted.val()
             & (self.state.q.val() != State::Expand)
@@ -317,13 +324,18 @@ impl Logic for Acl {
         self.ended.next = self.p6.q.val().valid
             & (self.p6.q.val().tag == self.collect_tag.q.val())
             & (self.p6.q.val().last | self.encoder.found.val());
-        self.advance.next = (self.issue.val() & (self.page.q.val() == self.last_page.val()))
-            | (self.ended.val() & (self.issue_tag.q.val() == self.collect_tag.q.val()));
+        self.scanned.next = self.issue.val() & (self.page.q.val() == self.last_page.val());
+        self.stop.d.next = self.ended.val()
+            & (self.issue_tag.q.val() == self.collect_tag.q.val())
+            & !self.scanned.val();
+        self.advance.next = self.scanned.val() | self.stop.q.val();
         self.keys.out_ready.next = self.advance.val();
         if self.advance.val() {
             self.page.d.next = 0.into();
+            self.begun.d.next = false;
             self.issue_tag.d.next = !self.issue_tag.q.val();
         } else if self.issue.val() {
+            self.begun.d.next = true;
             self.page.d.next = self.page.q.val() + self.next_page.val();
         }
         self.probe.next.valid = self.issue.val();
