@@ -119,7 +119,10 @@ impl Bench {
             self.inside.extend(self.waiting.pop_front());
         }
         if leaves {
-            let packet = self.inside.pop_front().expect("nothing leaves that did not enter");
+            let packet = self
+                .inside
+                .pop_front()
+                .expect("nothing leaves that did not enter");
             let (slot, permit) = self.judge(&packet);
             assert_eq!(judged.key, to_bits(&packet.key.pack()), "in order");
             assert_eq!(judged.ace, u64::from(slot).to_bits());
@@ -191,32 +194,60 @@ fn lowest_valid_matching_slot_wins_and_counts() {
         let slot = slots[random.below(slots.len() as u64) as usize];
         let page = slot / ACL_LANES;
         let bank = round % 2;
-        bench.validate(bank * ACL_PAGES + page, random.bits() & random.bits() & 0xf_ffff_ffff | 1 << (slot % ACL_LANES));
+        bench.validate(
+            bank * ACL_PAGES + page,
+            random.bits() & random.bits() & 0xf_ffff_ffff | 1 << (slot % ACL_LANES),
+        );
         for _ in 0..10 {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank, known: random.chance(25) });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank,
+                known: random.chance(25),
+            });
         }
         bench.drain(&mut random, [100, 20][round / 2 % 2]);
     }
     for &slot in &slots {
         assert_eq!(bench.read_hits(slot), bench.hits[slot], "slot {slot}");
     }
-    assert!(slots.iter().filter(|&&slot| bench.hits[slot] > 0).count() > 4, "the test meets its entries");
-    bench.run.compare("acl").expect("native and Verilated agree");
+    assert!(
+        slots.iter().filter(|&&slot| bench.hits[slot] > 0).count() > 4,
+        "the test meets its entries"
+    );
+    bench
+        .run
+        .compare("acl")
+        .expect("native and Verilated agree");
 }
 
 #[test]
 fn slots_that_are_not_valid_are_written_unnoticed() {
     let mut bench = Bench::new();
     let mut random = Random(32);
-    let everything = AclEntry { sport_high: u16::MAX, dport_high: u16::MAX, permit: true, ..AclEntry::default() };
+    let everything = AclEntry {
+        sport_high: u16::MAX,
+        dport_high: u16::MAX,
+        permit: true,
+        ..AclEntry::default()
+    };
     bench.write(40, everything);
     bench.validate(1, 1 << 4);
     for slot in [0, 3, 39, 41, 44] {
         for _ in 0..12 {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank: 0, known: random.chance(20) });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank: 0,
+                known: random.chance(20),
+            });
         }
         let entry = random_entry(&mut random);
-        bench.write(slot, AclEntry { permit: false, ..entry });
+        bench.write(
+            slot,
+            AclEntry {
+                permit: false,
+                ..entry
+            },
+        );
     }
     bench.drain(&mut random, 100);
     assert!(bench.hits[40] > 20);
@@ -230,7 +261,11 @@ fn known_packets_pass_in_one_clock_misses_in_thirty_two() {
     for known in [true, false] {
         let count = 60;
         for _ in 0..count {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank: 0, known });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank: 0,
+                known,
+            });
         }
         bench.clocks = 0;
         bench.drain(&mut random, 100);

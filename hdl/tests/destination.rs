@@ -39,7 +39,10 @@ fn judge(table: &[Destination], packet: &Packet) -> (u16, bool, Key) {
     let Some(entry) = bank.iter().find(matches) else {
         return (NO_DESTINATION, false, key);
     };
-    let place = bank.iter().position(|other| std::ptr::eq(other, entry)).expect("it is there");
+    let place = bank
+        .iter()
+        .position(|other| std::ptr::eq(other, entry))
+        .expect("it is there");
     if !entry.local {
         key.dst = key.dst & entry.address_keep | entry.address;
         if matches!(key.proto, 1 | 6 | 17) {
@@ -51,7 +54,13 @@ fn judge(table: &[Destination], packet: &Packet) -> (u16, bool, Key) {
 
 fn random_entry(random: &mut Random) -> Destination {
     let key = random_key(random);
-    let some = |random: &mut Random| if random.chance(50) { u32::MAX } else { random.bits() as u32 };
+    let some = |random: &mut Random| {
+        if random.chance(50) {
+            u32::MAX
+        } else {
+            random.bits() as u32
+        }
+    };
     Destination {
         valid: random.chance(85),
         interface: key.interface,
@@ -108,7 +117,10 @@ impl Bench {
         self.run.settle();
         let uut = &self.run.uut;
         if uut.out_valid.val() && ready {
-            let packet = self.inside.pop_front().expect("nothing leaves that did not enter");
+            let packet = self
+                .inside
+                .pop_front()
+                .expect("nothing leaves that did not enter");
             let (place, local, key) = judge(&self.table, &packet);
             let judged = uut.out_data.val();
             assert_eq!(judged.destination, u64::from(place).to_bits());
@@ -155,15 +167,26 @@ fn lowest_matching_entry_of_the_live_bank_wins() {
         let bank = round % 2;
         let place = [0, 1, 11, 12, 77, 131, 132, 143][random.below(8) as usize];
         for _ in 0..20 {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank: 1 - bank, known: random.chance(20) });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank: 1 - bank,
+                known: random.chance(20),
+            });
         }
         bench.write(bank * DESTINATIONS + place, random_entry(&mut random));
         for _ in 0..6 {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank, known: random.chance(20) });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank,
+                known: random.chance(20),
+            });
         }
         bench.drain(&mut random, [100, 30][round / 2 % 2]);
     }
-    bench.run.compare("destination").expect("native and Verilated agree");
+    bench
+        .run
+        .compare("destination")
+        .expect("native and Verilated agree");
 }
 
 #[test]
@@ -173,7 +196,11 @@ fn known_packets_pass_in_one_clock_others_in_twenty_six() {
     for known in [true, false] {
         let count = 40;
         for _ in 0..count {
-            bench.waiting.push_back(Packet { key: random_key(&mut random), bank: 0, known });
+            bench.waiting.push_back(Packet {
+                key: random_key(&mut random),
+                bank: 0,
+                known,
+            });
         }
         bench.clocks = 0;
         bench.drain(&mut random, 100);

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprIndex, ExprMethodCall, ExprPath, ImplItemFn, ItemStruct};
+use syn::{
+    BinOp, Expr, ExprBinary, ExprCall, ExprIndex, ExprMethodCall, ExprPath, ImplItemFn, ItemStruct,
+};
 
 #[test]
 fn no_kernel_has_a_form_that_prints_wrong() {
@@ -18,7 +20,11 @@ fn no_kernel_has_a_form_that_prints_wrong() {
         let text = std::fs::read_to_string(&path).expect("a readable source file");
         let (count, found) = check(&text);
         kernels += count;
-        faults.extend(found.iter().map(|fault| format!("{}:{fault}", path.display())));
+        faults.extend(
+            found
+                .iter()
+                .map(|fault| format!("{}:{fault}", path.display())),
+        );
     }
     assert!(kernels > 10, "only {kernels} kernels were found");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -27,23 +33,50 @@ fn no_kernel_has_a_form_that_prints_wrong() {
 #[test]
 fn planted_faults_are_seen() {
     let faults = [
-        ("self.o.next = self.a.val() & self.b.val() == self.c.val();", "precedence"),
-        ("self.o.next = self.a.val() + self.b.val() & self.c.val();", "precedence"),
-        ("self.o.next = bit_cast::<32, 16>(self.a.val() + self.b.val());", "cast"),
+        (
+            "self.o.next = self.a.val() & self.b.val() == self.c.val();",
+            "precedence",
+        ),
+        (
+            "self.o.next = self.a.val() + self.b.val() & self.c.val();",
+            "precedence",
+        ),
+        (
+            "self.o.next = bit_cast::<32, 16>(self.a.val() + self.b.val());",
+            "cast",
+        ),
         ("self.o.next = bit_cast::<32, 16>(!self.a.val());", "cast"),
-        ("self.o.next = bit_cast::<32, 16>(self.a.val() << 8);", "cast"),
+        (
+            "self.o.next = bit_cast::<32, 16>(self.a.val() << 8);",
+            "cast",
+        ),
         ("self.o.next = bit_cast::<8, 16>(self.a.val());", "narrow"),
         ("self.o.next = bits::<12>(3) + self.a.val();", "function"),
         ("self.o.next = bits_twice(self.a.val());", "function"),
-        ("self.o.next = (self.a.val() + self.b.val()) == self.c.val();", "compare"),
+        (
+            "self.o.next = (self.a.val() + self.b.val()) == self.c.val();",
+            "compare",
+        ),
         ("self.o.next = (!self.a.val()) == self.c.val();", "compare"),
         ("self.o.next = (self.a.val() - 1) > 5;", "compare"),
         ("self.o.next = (self.a.val() + 1) >> 1;", "shift"),
-        ("self.o.next = (self.a.val() + self.b.val()).get_bits::<4>(0);", "slice"),
-        ("self.o.next = self.a.val().field.get_bits::<4>(0);", "slice"),
-        ("self.o.next = self.a.val().get_bits::<4>(WIDTH);", "constant"),
+        (
+            "self.o.next = (self.a.val() + self.b.val()).get_bits::<4>(0);",
+            "slice",
+        ),
+        (
+            "self.o.next = self.a.val().field.get_bits::<4>(0);",
+            "slice",
+        ),
+        (
+            "self.o.next = self.a.val().get_bits::<4>(WIDTH);",
+            "constant",
+        ),
         ("self.o.next = layout::table::LIMIT;", "constant"),
-        ("for i in 0..4 { self.o.next = self.a[i][1].val(); }", "nested array"),
+        (
+            "for i in 0..4 { self.o.next = self.a[i][1].val(); }",
+            "nested array",
+        ),
         ("self.o.next = self.a[N - 1].val();", "constant"),
         ("self.o.next = self.a.val().reverse();", "method"),
     ];
@@ -51,7 +84,10 @@ fn planted_faults_are_seen() {
         let text = format!("impl Logic for X {{ #[hdl_gen] fn update(&mut self) {{ {line} }} }}");
         let (kernels, found) = check(&text);
         assert_eq!(kernels, 1);
-        assert!(found.iter().any(|fault| fault.contains(rule)), "{line} is not rejected for {rule}: {found:?}");
+        assert!(
+            found.iter().any(|fault| fault.contains(rule)),
+            "{line} is not rejected for {rule}: {found:?}"
+        );
     }
     let (_, found) = check("#[derive(LogicBlock)] struct X { inside: Signal<Out, Bit> }");
     assert!(found[0].contains("keyword"), "{found:?}");
@@ -66,7 +102,9 @@ fn plain_forms_are_accepted() {
         self.u.next = (self.a.val() == self.b.val()) & !self.c.val().any();
         for i in 0..4 { if self.x[3 - i].q.val() == i.to_bits::<2>() { self.y[i].d.next = self.z.val().field; } }
         match self.state.q.val() { State::Idle => { self.state.d.next = State::Run; } _ => {} }";
-    let (_, found) = check(&format!("impl Logic for X {{ #[hdl_gen] fn update(&mut self) {{ {lines} }} }}"));
+    let (_, found) = check(&format!(
+        "impl Logic for X {{ #[hdl_gen] fn update(&mut self) {{ {lines} }} }}"
+    ));
     assert!(found.is_empty(), "{found:?}");
 }
 
@@ -105,7 +143,9 @@ impl Style {
     fn is_number(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Lit(_) => true,
-            Expr::Path(path) => self.loop_variables.contains(&path.to_token_stream().to_string()),
+            Expr::Path(path) => self
+                .loop_variables
+                .contains(&path.to_token_stream().to_string()),
             Expr::Binary(binary) => self.is_number(&binary.left) && self.is_number(&binary.right),
             Expr::Paren(inner) => self.is_number(&inner.expr),
             _ => false,
@@ -114,16 +154,26 @@ impl Style {
 
     fn reject(&mut self, node: &(impl Spanned + ToTokens), rule: &str) {
         let line = node.span().start().line;
-        self.faults.push(format!("{line}: {rule}: {}", node.to_token_stream()));
+        self.faults
+            .push(format!("{line}: {rule}: {}", node.to_token_stream()));
     }
 }
 
 impl<'ast> Visit<'ast> for Style {
     fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
-        let derives = |attribute: &syn::Attribute| attribute.to_token_stream().to_string().contains("LogicBlock");
+        let derives = |attribute: &syn::Attribute| {
+            attribute
+                .to_token_stream()
+                .to_string()
+                .contains("LogicBlock")
+        };
         if item.attrs.iter().any(derives) {
             for field in &item.fields {
-                let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+                let name = field
+                    .ident
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 // The elements of an array are printed with their number.
                 if KEYWORDS.contains(&name.as_str()) && !matches!(field.ty, syn::Type::Array(_)) {
                     self.reject(field, "a Verilog keyword as a name");
@@ -133,7 +183,10 @@ impl<'ast> Visit<'ast> for Style {
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        self.in_kernel = item.attrs.iter().any(|attribute| attribute.path().is_ident("hdl_gen"));
+        self.in_kernel = item
+            .attrs
+            .iter()
+            .any(|attribute| attribute.path().is_ident("hdl_gen"));
         if self.in_kernel {
             self.kernels += 1;
             visit::visit_block(self, &item.block);
@@ -149,7 +202,8 @@ impl<'ast> Visit<'ast> for Style {
     fn visit_item_trait(&mut self, _item: &'ast syn::ItemTrait) {}
 
     fn visit_expr_for_loop(&mut self, item: &'ast syn::ExprForLoop) {
-        self.loop_variables.push(item.pat.to_token_stream().to_string());
+        self.loop_variables
+            .push(item.pat.to_token_stream().to_string());
         // The bounds are Rust's: const generics and constants are right there.
         visit::visit_block(self, &item.body);
         self.loop_variables.pop();
@@ -159,19 +213,29 @@ impl<'ast> Visit<'ast> for Style {
         if self.is_number(&Expr::Binary(item.clone())) {
             return;
         }
-        let chains = matches!(item.op, BinOp::BitAnd(_) | BinOp::BitOr(_) | BinOp::BitXor(_) | BinOp::Add(_));
+        let chains = matches!(
+            item.op,
+            BinOp::BitAnd(_) | BinOp::BitOr(_) | BinOp::BitXor(_) | BinOp::Add(_)
+        );
         for side in [&*item.left, &*item.right] {
             if let Expr::Binary(inner) = side
-                && !(chains && std::mem::discriminant(&inner.op) == std::mem::discriminant(&item.op))
+                && !(chains
+                    && std::mem::discriminant(&inner.op) == std::mem::discriminant(&item.op))
             {
                 self.reject(item, "precedence differs in Verilog, parenthesise");
             }
             if is_comparison(&item.op) && computes(side) {
-                self.reject(item, "compare of a sum, shift or complement: assign it to a Local first");
+                self.reject(
+                    item,
+                    "compare of a sum, shift or complement: assign it to a Local first",
+                );
             }
         }
         if matches!(item.op, BinOp::Shr(_)) && computes(&item.left) {
-            self.reject(item, "shift of a sum, shift or complement: assign it to a Local first");
+            self.reject(
+                item,
+                "shift of a sum, shift or complement: assign it to a Local first",
+            );
         }
         visit::visit_expr_binary(self, item);
     }
@@ -184,8 +248,11 @@ impl<'ast> Visit<'ast> for Style {
         let Some(widths) = name.strip_prefix("bit_cast::<") else {
             return self.reject(item, "function: only bit_cast is understood");
         };
-        let widths: Vec<usize> =
-            widths.trim_end_matches('>').split(',').filter_map(|width| width.parse().ok()).collect();
+        let widths: Vec<usize> = widths
+            .trim_end_matches('>')
+            .split(',')
+            .filter_map(|width| width.parse().ok())
+            .collect();
         if let [to, from] = widths[..]
             && to < from
         {
@@ -203,7 +270,10 @@ impl<'ast> Visit<'ast> for Style {
         let name = item.method.to_string();
         match name.as_str() {
             "get_bits" | "get_bit" | "replace_bit" if !is_value(&item.receiver) => {
-                self.reject(item, "slice of an expression or field: assign it to a Local first");
+                self.reject(
+                    item,
+                    "slice of an expression or field: assign it to a Local first",
+                );
             }
             "val" | "any" | "all" | "xor" | "into" | "index" | "to_bits" => {}
             "get_bits" | "get_bit" | "replace_bit" => {}
@@ -223,11 +293,22 @@ impl<'ast> Visit<'ast> for Style {
     }
 
     fn visit_expr_path(&mut self, item: &'ast ExprPath) {
-        let name = item.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-        let constant = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-        let known = name == "self" || self.loop_variables.contains(&name) || item.path.segments.len() > 1;
+        let name = item
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string())
+            .unwrap_or_default();
+        let constant = name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let known =
+            name == "self" || self.loop_variables.contains(&name) || item.path.segments.len() > 1;
         if self.in_kernel && (constant || !known) {
-            self.reject(item, "constant or variable of Rust: the Verilog does not know it, use a Constant");
+            self.reject(
+                item,
+                "constant or variable of Rust: the Verilog does not know it, use a Constant",
+            );
         }
     }
 
@@ -235,7 +316,10 @@ impl<'ast> Visit<'ast> for Style {
 }
 
 fn is_comparison(op: &BinOp) -> bool {
-    matches!(op, BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_))
+    matches!(
+        op,
+        BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_)
+    )
 }
 
 /// Verilog may evaluate it at another width than Rust does.
@@ -244,8 +328,10 @@ fn computes(expr: &Expr) -> bool {
         Expr::Paren(inner) => computes(&inner.expr),
         Expr::Unary(_) => true,
         Expr::Binary(inner) => {
-            matches!(inner.op, BinOp::Add(_) | BinOp::Sub(_) | BinOp::Mul(_) | BinOp::Shl(_) | BinOp::Shr(_))
-                || computes(&inner.left)
+            matches!(
+                inner.op,
+                BinOp::Add(_) | BinOp::Sub(_) | BinOp::Mul(_) | BinOp::Shl(_) | BinOp::Shr(_)
+            ) || computes(&inner.left)
                 || computes(&inner.right)
         }
         _ => false,
@@ -268,28 +354,252 @@ fn is_signal(expr: &Expr) -> bool {
 
 /// IEEE 1800-2012 table B.1.
 const KEYWORDS: &[&str] = &[
-    "accept_on", "alias", "always", "always_comb", "always_ff", "always_latch", "and", "assert", "assign", "assume",
-    "automatic", "before", "begin", "bind", "bins", "binsof", "bit", "break", "buf", "bufif0", "bufif1", "byte", "case",
-    "casex", "casez", "cell", "chandle", "checker", "class", "clocking", "cmos", "config", "const", "constraint",
-    "context", "continue", "cover", "covergroup", "coverpoint", "cross", "deassign", "default", "defparam", "design",
-    "disable", "dist", "do", "edge", "else", "end", "endcase", "endchecker", "endclass", "endclocking", "endconfig",
-    "endfunction", "endgenerate", "endgroup", "endinterface", "endmodule", "endpackage", "endprimitive", "endprogram",
-    "endproperty", "endsequence", "endspecify", "endtable", "endtask", "enum", "event", "eventually", "expect", "export",
-    "extends", "extern", "final", "first_match", "for", "force", "foreach", "forever", "fork", "forkjoin", "function",
-    "generate", "genvar", "global", "highz0", "highz1", "if", "iff", "ifnone", "ignore_bins", "illegal_bins",
-    "implements", "implies", "import", "incdir", "include", "initial", "inout", "input", "inside", "instance", "int",
-    "integer", "interconnect", "interface", "intersect", "join", "join_any", "join_none", "large", "let", "liblist",
-    "library", "local", "localparam", "logic", "longint", "macromodule", "matches", "medium", "modport", "module", "nand",
-    "negedge", "nettype", "new", "nexttime", "nmos", "nor", "noshowcancelled", "not", "notif0", "notif1", "null", "or",
-    "output", "package", "packed", "parameter", "pmos", "posedge", "primitive", "priority", "program", "property",
-    "protected", "pull0", "pull1", "pulldown", "pullup", "pulsestyle_ondetect", "pulsestyle_onevent", "pure", "rand",
-    "randc", "randcase", "randsequence", "rcmos", "real", "realtime", "ref", "reg", "reject_on", "release", "repeat",
-    "restrict", "return", "rnmos", "rpmos", "rtran", "rtranif0", "rtranif1", "s_always", "s_eventually", "s_nexttime",
-    "s_until", "s_until_with", "scalared", "sequence", "shortint", "shortreal", "showcancelled", "signed", "small",
-    "soft", "solve", "specify", "specparam", "static", "string", "strong", "strong0", "strong1", "struct", "super",
-    "supply0", "supply1", "sync_accept_on", "sync_reject_on", "table", "tagged", "task", "this", "throughout", "time",
-    "timeprecision", "timeunit", "tran", "tranif0", "tranif1", "tri", "tri0", "tri1", "triand", "trior", "trireg", "type",
-    "typedef", "union", "unique", "unique0", "unsigned", "until", "until_with", "untyped", "use", "uwire", "var",
-    "vectored", "virtual", "void", "wait", "wait_order", "wand", "weak", "weak0", "weak1", "while", "wildcard", "wire",
-    "with", "within", "wor", "xnor", "xor",
+    "accept_on",
+    "alias",
+    "always",
+    "always_comb",
+    "always_ff",
+    "always_latch",
+    "and",
+    "assert",
+    "assign",
+    "assume",
+    "automatic",
+    "before",
+    "begin",
+    "bind",
+    "bins",
+    "binsof",
+    "bit",
+    "break",
+    "buf",
+    "bufif0",
+    "bufif1",
+    "byte",
+    "case",
+    "casex",
+    "casez",
+    "cell",
+    "chandle",
+    "checker",
+    "class",
+    "clocking",
+    "cmos",
+    "config",
+    "const",
+    "constraint",
+    "context",
+    "continue",
+    "cover",
+    "covergroup",
+    "coverpoint",
+    "cross",
+    "deassign",
+    "default",
+    "defparam",
+    "design",
+    "disable",
+    "dist",
+    "do",
+    "edge",
+    "else",
+    "end",
+    "endcase",
+    "endchecker",
+    "endclass",
+    "endclocking",
+    "endconfig",
+    "endfunction",
+    "endgenerate",
+    "endgroup",
+    "endinterface",
+    "endmodule",
+    "endpackage",
+    "endprimitive",
+    "endprogram",
+    "endproperty",
+    "endsequence",
+    "endspecify",
+    "endtable",
+    "endtask",
+    "enum",
+    "event",
+    "eventually",
+    "expect",
+    "export",
+    "extends",
+    "extern",
+    "final",
+    "first_match",
+    "for",
+    "force",
+    "foreach",
+    "forever",
+    "fork",
+    "forkjoin",
+    "function",
+    "generate",
+    "genvar",
+    "global",
+    "highz0",
+    "highz1",
+    "if",
+    "iff",
+    "ifnone",
+    "ignore_bins",
+    "illegal_bins",
+    "implements",
+    "implies",
+    "import",
+    "incdir",
+    "include",
+    "initial",
+    "inout",
+    "input",
+    "inside",
+    "instance",
+    "int",
+    "integer",
+    "interconnect",
+    "interface",
+    "intersect",
+    "join",
+    "join_any",
+    "join_none",
+    "large",
+    "let",
+    "liblist",
+    "library",
+    "local",
+    "localparam",
+    "logic",
+    "longint",
+    "macromodule",
+    "matches",
+    "medium",
+    "modport",
+    "module",
+    "nand",
+    "negedge",
+    "nettype",
+    "new",
+    "nexttime",
+    "nmos",
+    "nor",
+    "noshowcancelled",
+    "not",
+    "notif0",
+    "notif1",
+    "null",
+    "or",
+    "output",
+    "package",
+    "packed",
+    "parameter",
+    "pmos",
+    "posedge",
+    "primitive",
+    "priority",
+    "program",
+    "property",
+    "protected",
+    "pull0",
+    "pull1",
+    "pulldown",
+    "pullup",
+    "pulsestyle_ondetect",
+    "pulsestyle_onevent",
+    "pure",
+    "rand",
+    "randc",
+    "randcase",
+    "randsequence",
+    "rcmos",
+    "real",
+    "realtime",
+    "ref",
+    "reg",
+    "reject_on",
+    "release",
+    "repeat",
+    "restrict",
+    "return",
+    "rnmos",
+    "rpmos",
+    "rtran",
+    "rtranif0",
+    "rtranif1",
+    "s_always",
+    "s_eventually",
+    "s_nexttime",
+    "s_until",
+    "s_until_with",
+    "scalared",
+    "sequence",
+    "shortint",
+    "shortreal",
+    "showcancelled",
+    "signed",
+    "small",
+    "soft",
+    "solve",
+    "specify",
+    "specparam",
+    "static",
+    "string",
+    "strong",
+    "strong0",
+    "strong1",
+    "struct",
+    "super",
+    "supply0",
+    "supply1",
+    "sync_accept_on",
+    "sync_reject_on",
+    "table",
+    "tagged",
+    "task",
+    "this",
+    "throughout",
+    "time",
+    "timeprecision",
+    "timeunit",
+    "tran",
+    "tranif0",
+    "tranif1",
+    "tri",
+    "tri0",
+    "tri1",
+    "triand",
+    "trior",
+    "trireg",
+    "type",
+    "typedef",
+    "union",
+    "unique",
+    "unique0",
+    "unsigned",
+    "until",
+    "until_with",
+    "untyped",
+    "use",
+    "uwire",
+    "var",
+    "vectored",
+    "virtual",
+    "void",
+    "wait",
+    "wait_order",
+    "wand",
+    "weak",
+    "weak0",
+    "weak1",
+    "while",
+    "wildcard",
+    "wire",
+    "with",
+    "within",
+    "wor",
+    "xnor",
+    "xor",
 ];

@@ -1,6 +1,9 @@
 //! An access-control entry as the table port brings it, and the parts it is stored in.
 
-#![allow(missing_docs, reason = "the derive macro generates methods without documentation")]
+#![allow(
+    missing_docs,
+    reason = "the derive macro generates methods without documentation"
+)]
 
 use rust_hdl_core::prelude::*;
 

@@ -288,9 +288,28 @@ impl Logic for Acl {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, queue, keys, results, maps, encoder, hits);
-        dff_setup!(self, clock, page, begun, stop, issue_tag, collect_tag, p1, p2, p3, p4, p5, p6);
-        dff_setup!(self, clock, p1_sport, p1_dport, p2_map, p3_low, p3_dst, p3_src, p3_high, p3_rest, p3_ports);
-        dff_setup!(self, clock, p4_match, p6_base, count, state, step, write_page, rest, lane);
+        dff_setup!(
+            self,
+            clock,
+            page,
+            begun,
+            stop,
+            issue_tag,
+            collect_tag,
+            p1,
+            p2,
+            p3,
+            p4,
+            p5,
+            p6
+        );
+        dff_setup!(
+            self, clock, p1_sport, p1_dport, p2_map, p3_low, p3_dst, p3_src, p3_high, p3_rest,
+            p3_ports
+        );
+        dff_setup!(
+            self, clock, p4_match, p6_base, count, state, step, write_page, rest, lane
+        );
 
         // A packet joins the queue, what is looked up of it joins the keys.
         self.key.next = self.in_data.val().key;
@@ -315,8 +334,7 @@ impl Logic for Acl {
         self.in_ready.next = self.queue.in_ready.val() & self.keys.in_ready.val();
 
         // p0: a page of the oldest key, unless the rows are being written.
-        self.granted.next =
-            (self.state.q.val() == State::Wait) & !self.begun.q.val();
+        self.granted.next = (self.state.q.val() == State::Wait) & !self.begun.q.val();
         self.issue.next = self.keys.out_valid.val()
             & !self.granted.val()
             & (self.state.q.val() != State::Expand)
@@ -393,15 +411,17 @@ impl Logic for Acl {
             self.strides[i].read_enable.next =
                 self.issue.val() | (self.state.q.val() == State::Expand);
             self.strides[i].read_address.next = self.address.val();
-            self.strides[i].write_enable.next = (self.state.q.val() == State::Expand)
-                & (self.step.q.val() >= self.latency.val());
+            self.strides[i].write_enable.next =
+                (self.state.q.val() == State::Expand) & (self.step.q.val() >= self.latency.val());
             self.strides[i].write_address.next = self.write_address.val();
             self.differs.next = (self.write_nibble.val() ^ self.value.val().get_bits::<4>(i * 4))
                 & self.mask.val().get_bits::<4>(i * 4);
             if self.differs.val().any() {
-                self.strides[i].write_data.next = self.strides[i].read_data.val() & !self.lane.q.val();
+                self.strides[i].write_data.next =
+                    self.strides[i].read_data.val() & !self.lane.q.val();
             } else {
-                self.strides[i].write_data.next = self.strides[i].read_data.val() | self.lane.q.val();
+                self.strides[i].write_data.next =
+                    self.strides[i].read_data.val() | self.lane.q.val();
             }
         }
         self.ports.next = 0.into();
@@ -494,7 +514,8 @@ impl Logic for Acl {
         self.maps.write_enable.next = false;
         self.maps.write_address.next = self.index.val().get_bits::<6>(0);
         self.maps.write_data.next = self.data.val().get_bits::<36>(0);
-        self.hits.request.next = (self.state.q.val() == State::Clear) | (self.state.q.val() == State::Read);
+        self.hits.request.next =
+            (self.state.q.val() == State::Clear) | (self.state.q.val() == State::Read);
         self.hits.clear.next = self.state.q.val() == State::Clear;
         self.hits.permit.next = self.entry.val().permit;
         self.hits.slot.next = self.index.val().get_bits::<11>(0);

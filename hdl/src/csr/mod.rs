@@ -281,7 +281,8 @@ impl Logic for Csr {
             & self.value.q.val().get_bit(0);
         self.inject_submit.next =
             self.writes.q.val() & (self.at.q.val() == self.submit_offset.val());
-        self.inject_write.next = self.writes.q.val() & (self.at.q.val().get_bits::<5>(11) == self.inject_region.val());
+        self.inject_write.next =
+            self.writes.q.val() & (self.at.q.val().get_bits::<5>(11) == self.inject_region.val());
         self.counter.next = self.at.q.val().get_bits::<7>(3);
 
         // The low word of a counter keeps its high word for the next access.

@@ -189,8 +189,9 @@ impl Logic for TableWindow {
         if self.running.q.val() & self.finished.val() {
             self.running.d.next = false;
         }
-        self.takes.next =
-            self.running.q.val() & self.finished.val() & (self.code.q.val() == self.read_code.val());
+        self.takes.next = self.running.q.val()
+            & self.finished.val()
+            & (self.code.q.val() == self.read_code.val());
 
         for i in 0..16 {
             self.word[i].clock.next = self.clock.val();

@@ -1,6 +1,9 @@
 //! A destination entry as the table port brings it, and the part that is looked up by its place.
 
-#![allow(missing_docs, reason = "the derive macro generates methods without documentation")]
+#![allow(
+    missing_docs,
+    reason = "the derive macro generates methods without documentation"
+)]
 
 use rust_hdl_core::prelude::*;
 

@@ -51,7 +51,15 @@ impl Default for First {
 impl Logic for First {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, group_found, group_base, group, place_found, place_register);
+        dff_setup!(
+            self,
+            clock,
+            group_found,
+            group_base,
+            group,
+            place_found,
+            place_register
+        );
         // The last assignment wins, so the lowest comes last.
         self.group_found.d.next = false;
         self.offset.next = 0.into();

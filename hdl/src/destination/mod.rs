@@ -22,7 +22,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::ram::Ram;
-use crate::record::Judged;
+use crate::record::{Judged, Key};
 use crate::skid::Skid;
 
 pub use entry::{Entry, Fields, Outcome};
@@ -139,17 +139,6 @@ struct OutcomeAddress {
     bank: Bit,
 }
 
-/// `layout::table::Key`, to put a new destination in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
-struct Key {
-    dport: Bits<16>,
-    sport: Bits<16>,
-    dst: Bits<32>,
-    src: Bits<32>,
-    proto: Bits<8>,
-    interface: Bits<4>,
-}
-
 impl Default for Destination {
     fn default() -> Self {
         assert_eq!(layout::table::Destination::BITS, Entry::BITS);
@@ -238,8 +227,8 @@ impl Logic for Destination {
             | self.packet.val().direct
             | self.packet.val().hit
             | self.packet.val().hold);
-        self.finished.next = (self.state.q.val() == State::Lookup)
-            & (self.step.q.val() == self.lookup_end.val());
+        self.finished.next =
+            (self.state.q.val() == State::Lookup) & (self.step.q.val() == self.lookup_end.val());
         self.key.next = self.packet.val().key;
         self.looked.next.dport = self.key.val().get_bits::<16>(0);
         self.looked.next.dst = self.key.val().get_bits::<32>(32);
@@ -273,8 +262,8 @@ impl Logic for Destination {
         self.row.next.nibble = self.fields.q.val().get_bits::<4>(0);
         self.row.next.stride = self.step.q.val().get_bits::<4>(0);
         self.row.next.bank = self.packet.val().destination_bank;
-        self.rows.read_enable.next = (self.state.q.val() == State::Lookup)
-            | (self.state.q.val() == State::Expand);
+        self.rows.read_enable.next =
+            (self.state.q.val() == State::Lookup) | (self.state.q.val() == State::Expand);
         if self.state.q.val() == State::Expand {
             self.row.next.nibble = self.step.q.val().get_bits::<4>(0);
             self.row.next.stride = self.stride.q.val();
@@ -289,8 +278,8 @@ impl Logic for Destination {
         self.write_row.next.stride = self.stride.q.val();
         self.write_row.next.bank = self.bank.val();
         self.rows.write_address.next = self.write_row.val().into();
-        self.rows.write_enable.next = (self.state.q.val() == State::Expand)
-            & (self.step.q.val() >= self.latency.val());
+        self.rows.write_enable.next =
+            (self.state.q.val() == State::Expand) & (self.step.q.val() >= self.latency.val());
         if self.entry.val().valid & !self.differs.val().any() {
             self.rows.write_data.next = self.rows.read_data.val() | self.lane.q.val();
         } else {
@@ -301,7 +290,9 @@ impl Logic for Destination {
         self.outcomes.write_address.next = self.outcome_write.val().into();
         self.outcomes.write_data.next = self.entry_outcome.val();
         self.outcomes.write_enable.next = self.state.q.val() == State::Load;
-        if (self.step.q.val() >= self.first_word.val()) & (self.step.q.val() <= self.last_word.val()) {
+        if (self.step.q.val() >= self.first_word.val())
+            & (self.step.q.val() <= self.last_word.val())
+        {
             self.candidates.d.next = self.candidates.q.val() & self.rows.read_data.val();
         }
 
@@ -311,7 +302,9 @@ impl Logic for Destination {
                 self.step.d.next = 0.into();
                 self.fields.d.next = self.looked.val().into();
                 self.candidates.d.next = self.every_candidate.val();
-                if self.request.val() & (self.yields.q.val() | !(self.packets.out_valid.val() & self.needed.val())) {
+                if self.request.val()
+                    & (self.yields.q.val() | !(self.packets.out_valid.val() & self.needed.val()))
+                {
                     if self.writing.q.val() {
                         self.state.d.next = State::Expand;
                     } else {
