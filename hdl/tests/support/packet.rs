@@ -45,8 +45,8 @@ pub fn random_key(random: &mut Random) -> Key {
     Key {
         dport: random.below(4) as u16 * 0x1111,
         sport: random.below(3) as u16 + 1000,
-        dst: 0x0a00_0000 | random.below(4) as u32 * 0x101,
-        src: 0xc0a8_0000 | random.below(4) as u32 * 0x1001,
+        dst: 0x0a00_0000 | (random.below(4) as u32 * 0x101),
+        src: 0xc0a8_0000 | (random.below(4) as u32 * 0x1001),
         proto: [6, 17, 1, 47][random.below(4) as usize],
         interface: random.below(3) as u8,
     }

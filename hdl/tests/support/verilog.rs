@@ -15,16 +15,11 @@ pub fn scratch(name: &str) -> PathBuf {
 
 /// Connects and checks the circuit and prints it with the module name `dut`.
 pub fn print(uut: &mut impl Block) -> String {
-    connect_inputs(uut);
+    uut.connect_all();
     let mut defines = ModuleDefines::default();
     check_all(uut).expect("every signal is driven, no loops");
     uut.accept("dut", &mut defines);
     defines.defines()
-}
-
-/// Makes the circuit ready for simulation; the top's inputs are driven from outside.
-pub fn connect_inputs(uut: &mut impl Block) {
-    uut.connect_all();
 }
 
 /// Warnings of Verilator `-Wall`, one line each, without the harmless classes.
