@@ -4,12 +4,14 @@ use layout::table::Table;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
+use crate::acl::Acl;
 use crate::adjacency::Interfaces;
 use crate::arbiter::Arbiter;
 use crate::counters::Counters;
 use crate::csr::Csr;
 use crate::csr::ident::Build;
 use crate::decide::Decide;
+use crate::destination::Destination;
 use crate::fifo::BlockFifo;
 use crate::flow::Flow;
 use crate::inject::Inject;
@@ -94,6 +96,8 @@ pub struct Postern<const W: usize, const K: usize, const N: usize, const L: usiz
     window: Gather<W, K, N>,
     parser: Parser,
     flow: Flow,
+    destination: Destination,
+    acl: Acl,
     decide: Decide,
     rewrite: Rewrite<W, K, N>,
     steer: Steer<W, K>,
@@ -112,6 +116,8 @@ pub struct Postern<const W: usize, const K: usize, const N: usize, const L: usiz
     used: Signal<Local, Stages>,
     header: Signal<Local, Header>,
     hit: Signal<Local, Judged>,
+    mapped: Signal<Local, Judged>,
+    ruled: Signal<Local, Judged>,
     policy: Signal<Local, Bits<32>>,
     one: Constant<Bits<12>>,
     hold_bit: Constant<Bits<5>>,
@@ -161,6 +167,8 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Default
             window: Gather::default(),
             parser: Parser::default(),
             flow: Flow::default(),
+            destination: Destination::default(),
+            acl: Acl::default(),
             decide: Decide::default(),
             rewrite: Rewrite::default(),
             steer: Steer::default(),
@@ -178,6 +186,8 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Default
             used: Signal::default(),
             header: Signal::default(),
             hit: Signal::default(),
+            mapped: Signal::default(),
+            ruled: Signal::default(),
             policy: Signal::default(),
             one: Constant::new(1.into()),
             hold_bit: Constant::new((layout::csr::CONTROL_HOLD.trailing_zeros() as u64).to_bits()),
@@ -201,8 +211,23 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
     fn update(&mut self) {
         dff_setup!(self, clock, present, passed, worked);
         clock!(
-            self, clock, arbiter, packets, window, parser, flow, decide, rewrite, steer, punt,
-            inject, interfaces, counters, csr
+            self,
+            clock,
+            arbiter,
+            packets,
+            window,
+            parser,
+            flow,
+            destination,
+            acl,
+            decide,
+            rewrite,
+            steer,
+            punt,
+            inject,
+            interfaces,
+            counters,
+            csr
         );
 
         // Ingress.
@@ -246,9 +271,15 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
         self.flow.destination_bank.next = self.policy.val().get_bit(1);
         self.flow.generation.next = self.policy.val().get_bits::<8>(8);
         self.flow.epoch.next = self.csr.epoch.val().get_bits::<8>(0);
-        self.decide.in_data.next = self.flow.out_data.val();
-        self.decide.in_valid.next = self.flow.out_valid.val();
-        self.flow.out_ready.next = self.decide.in_ready.val();
+        self.destination.in_data.next = self.flow.out_data.val();
+        self.destination.in_valid.next = self.flow.out_valid.val();
+        self.flow.out_ready.next = self.destination.in_ready.val();
+        self.acl.in_data.next = self.destination.out_data.val();
+        self.acl.in_valid.next = self.destination.out_valid.val();
+        self.destination.out_ready.next = self.acl.in_ready.val();
+        self.decide.in_data.next = self.acl.out_data.val();
+        self.decide.in_valid.next = self.acl.out_valid.val();
+        self.acl.out_ready.next = self.decide.in_ready.val();
         self.parser.control.next = self.csr.control.val();
         self.decide.control.next = self.csr.control.val();
         for i in 0..8 {
@@ -308,6 +339,8 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
             | self.arbiter.began.val()
             | self.counters.busy.val()
             | self.flow.busy.val()
+            | self.destination.busy.val()
+            | self.acl.busy.val()
             | (!self.inject.idle.val()));
 
         // The host.
@@ -349,9 +382,19 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
         self.csr.table_read[1].next = self.flow.read_data.val();
         self.csr.table_done[2].next = self.flow.done.val();
         self.csr.table_read[2].next = self.flow.read_data.val();
-        for i in 3..7 {
-            self.csr.table_done[i].next = self.csr.table_request[i].val();
-            self.csr.table_read[i].next = self.no_entry.val();
+        self.destination.request.next = self.csr.table_request[3].val();
+        self.destination.index.next = self.csr.table_index.val();
+        self.destination.data.next = self.csr.table_entry.val();
+        self.csr.table_done[3].next = self.destination.done.val();
+        self.csr.table_read[3].next = self.no_entry.val();
+        self.acl.request.next = self.csr.table_request[4].val();
+        self.acl.map_request.next = self.csr.table_request[5].val();
+        self.acl.hits_request.next = self.csr.table_request[6].val();
+        self.acl.index.next = self.csr.table_index.val();
+        self.acl.data.next = self.csr.table_entry.val();
+        for i in 4..7 {
+            self.csr.table_done[i].next = self.acl.done.val();
+            self.csr.table_read[i].next = self.acl.read_data.val();
         }
         self.decide.table_valid.next = self.csr.table_request[7].val();
         self.decide.table_op.next = self.csr.table_operation.val();
@@ -365,11 +408,13 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
         self.event_metadata.next = self.decide.event_metadata.val();
         self.header.next = self.parser.out_data.val();
         self.hit.next = self.flow.out_data.val();
+        self.mapped.next = self.destination.out_data.val();
+        self.ruled.next = self.acl.out_data.val();
         self.strobe.next.ingress = false;
         self.strobe.next.parse = self.parser.out_valid.val() & self.flow.in_ready.val();
-        self.strobe.next.flow = self.flow.out_valid.val() & self.decide.in_ready.val();
-        self.strobe.next.destination = self.flow.out_valid.val() & self.decide.in_ready.val();
-        self.strobe.next.acl = self.flow.out_valid.val() & self.decide.in_ready.val();
+        self.strobe.next.flow = self.flow.out_valid.val() & self.destination.in_ready.val();
+        self.strobe.next.destination = self.destination.out_valid.val() & self.acl.in_ready.val();
+        self.strobe.next.acl = self.acl.out_valid.val() & self.decide.in_ready.val();
         self.strobe.next.decide = false;
         self.strobe.next.egress = false;
         self.strobe.next.last = false;
@@ -377,11 +422,11 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for P
         self.used.next.parse = !self.header.val().direct;
         self.used.next.flow = !self.hit.val().decided;
         self.used.next.destination =
-            (!self.hit.val().decided) & (!self.hit.val().hit) & (!self.hit.val().hold);
-        self.used.next.acl = (!self.hit.val().decided)
-            & (!self.hit.val().hit)
-            & (!self.hit.val().hold)
-            & (!self.hit.val().local);
+            (!self.mapped.val().decided) & (!self.mapped.val().hit) & (!self.mapped.val().hold);
+        self.used.next.acl = (!self.ruled.val().decided)
+            & (!self.ruled.val().hit)
+            & (!self.ruled.val().hold)
+            & (!self.ruled.val().local);
         self.used.next.decide = true;
         self.used.next.egress = true;
         self.used.next.last = true;

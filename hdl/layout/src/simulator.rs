@@ -29,7 +29,14 @@ pub const DRAIN: u64 = 0x18_0000;
 
 /// Stages whose clock a verdict record carries, in order. Zero where the packet did not pass.
 pub const STAGES: &[&str] = &[
-    "ingress", "parse", "flow", "destination", "acl", "decide", "egress", "last",
+    "ingress",
+    "parse",
+    "flow",
+    "destination",
+    "acl",
+    "decide",
+    "egress",
+    "last",
 ];
 
 entry! {

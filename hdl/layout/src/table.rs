@@ -220,21 +220,82 @@ entry! {
 impl FlowEntry {
     /// Joins a key and an action.
     pub fn new(key: Key, action: FlowAction) -> Self {
-        let Key { dport, sport, dst, src, proto, interface } = key;
-        let FlowAction { valid, punt, translate_source, translate_destination, adjacency, l4_port, address } = action;
-        Self { dport, sport, dst, src, proto, interface, valid, punt, translate_source, translate_destination, adjacency, l4_port, address }
+        let Key {
+            dport,
+            sport,
+            dst,
+            src,
+            proto,
+            interface,
+        } = key;
+        let FlowAction {
+            valid,
+            punt,
+            translate_source,
+            translate_destination,
+            adjacency,
+            l4_port,
+            address,
+        } = action;
+        Self {
+            dport,
+            sport,
+            dst,
+            src,
+            proto,
+            interface,
+            valid,
+            punt,
+            translate_source,
+            translate_destination,
+            adjacency,
+            l4_port,
+            address,
+        }
     }
 
     /// The key half.
     pub fn key(&self) -> Key {
-        let Self { dport, sport, dst, src, proto, interface, .. } = *self;
-        Key { dport, sport, dst, src, proto, interface }
+        let Self {
+            dport,
+            sport,
+            dst,
+            src,
+            proto,
+            interface,
+            ..
+        } = *self;
+        Key {
+            dport,
+            sport,
+            dst,
+            src,
+            proto,
+            interface,
+        }
     }
 
     /// The action half.
     pub fn action(&self) -> FlowAction {
-        let Self { valid, punt, translate_source, translate_destination, adjacency, l4_port, address, .. } = *self;
-        FlowAction { valid, punt, translate_source, translate_destination, adjacency, l4_port, address }
+        let Self {
+            valid,
+            punt,
+            translate_source,
+            translate_destination,
+            adjacency,
+            l4_port,
+            address,
+            ..
+        } = *self;
+        FlowAction {
+            valid,
+            punt,
+            translate_source,
+            translate_destination,
+            adjacency,
+            l4_port,
+            address,
+        }
     }
 }
 
