@@ -72,7 +72,6 @@ pub struct Decide {
     second_valid: DFF<Bit>,
     told: DFF<Bit>,
     told_metadata: DFF<Bits<74>>,
-    go: Signal<Local, Bit>,
 }
 
 impl Default for Decide {
@@ -108,7 +107,6 @@ impl Default for Decide {
             second_valid: DFF::default(),
             told: DFF::default(),
             told_metadata: DFF::default(),
-            go: Signal::default(),
         }
     }
 }
@@ -127,10 +125,9 @@ impl Logic for Decide {
             told_metadata
         );
         clock!(self, clock, adjacencies, checksum, rulings, sums);
-        self.go.next = self.rulings.in_ready.val();
-        self.in_ready.next = self.go.val();
+        self.in_ready.next = self.rulings.in_ready.val();
         self.split.packet.next = self.in_data.val();
-        self.adjacencies.enable.next = self.go.val();
+        self.adjacencies.enable.next = self.rulings.in_ready.val();
         self.adjacencies.index.next = self.split.action.val().adjacency;
         self.adjacencies.table_valid.next = self.table_valid.val();
         self.adjacencies.table_op.next = self.table_op.val();
@@ -138,11 +135,11 @@ impl Logic for Decide {
         self.adjacencies.table_data.next = self.table_data.val();
         self.table_done.next = self.adjacencies.table_done.val();
         self.table_read.next = self.adjacencies.table_read.val();
-        self.checksum.go.next = self.go.val();
+        self.checksum.go.next = self.rulings.in_ready.val();
         self.checksum.packet.next = self.in_data.val();
         self.checksum.key.next = self.split.key.val();
         self.checksum.action.next = self.split.action.val();
-        if self.go.val() {
+        if self.rulings.in_ready.val() {
             self.first.d.next = self.in_data.val();
             self.first_valid.d.next = self.in_valid.val();
             self.second.d.next = self.first.q.val();
@@ -165,7 +162,7 @@ impl Logic for Decide {
         self.out_sums.next = self.sums.out_data.val();
         self.out_valid.next = self.rulings.out_valid.val();
 
-        self.told.d.next = self.second_valid.q.val() & self.go.val();
+        self.told.d.next = self.second_valid.q.val() & self.rulings.in_ready.val();
         self.told_metadata.d.next = self.verdict.ruling.val().metadata;
         self.ruled.next = self.told.q.val();
         self.event_metadata.next = self.told_metadata.q.val();
@@ -224,7 +221,6 @@ pub struct Rule {
     hop: Signal<Local, Bits<53>>,
     hop_interface: Signal<Local, Bits<4>>,
     egress: Signal<Local, Bits<64>>,
-    ingress: Signal<Local, Bits<2>>,
     usable: Signal<Local, Bit>,
     direct: Signal<Local, Bit>,
     hit: Signal<Local, Bit>,
@@ -275,7 +271,6 @@ impl Default for Rule {
             hop: Signal::default(),
             hop_interface: Signal::default(),
             egress: Signal::default(),
-            ingress: Signal::default(),
             usable: Signal::default(),
             direct: Signal::default(),
             hit: Signal::default(),
@@ -410,9 +405,8 @@ impl Logic for Rule {
 
         self.ruling.next.verdict = self.verdict.val();
         self.ruling.next.reason = self.reason.val();
-        self.ingress.next = self.packet.val().port;
         if self.direct.val() {
-            self.ruling.next.egress = self.ingress.val().get_bits::<1>(0);
+            self.ruling.next.egress = bit_cast::<1, 2>(self.packet.val().port);
         } else {
             self.ruling.next.egress = self.egress.val().get_bits::<1>(1);
         }
