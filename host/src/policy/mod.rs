@@ -32,6 +32,3 @@ pub use eval::decide;
 pub use image::{Capacity, FitReport, Image};
 pub use lower::lower;
 pub use model::Model;
-
-#[cfg(test)]
-mod eval_tests;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::lower::Findings;
 use super::super::lower::names::Names;
+use super::super::lower::nat_service::transport_number;
 use super::super::model::{InterfaceId, Model, NatRule, NatSource};
 use super::super::range::{AddressRange, PortRange};
 use crate::config::ast::Config;
@@ -99,11 +100,6 @@ fn claim_of_lost(
     let IpAddr::V4(mapped) = mapped.node else {
         return None;
     };
-    let number = |transport| match transport {
-        crate::config::ast::primitive::Transport::Udp => 17,
-        crate::config::ast::primitive::Transport::Sctp => 132,
-        _ => 6,
-    };
     let definition = names.network_object(object)?.definition.as_ref()?;
     let real = match definition.node {
         crate::config::ast::object::NetworkDefinition::Host(IpAddr::V4(real)) => {
@@ -121,7 +117,7 @@ fn claim_of_lost(
         service: service.as_ref().map(|mapping| {
             let port = mapping.mapped.node;
             (
-                number(mapping.transport),
+                transport_number(mapping.transport),
                 PortRange {
                     low: port,
                     high: port,

@@ -11,6 +11,8 @@ mod interfaces;
 mod access;
 /// NAT rules in the order of evaluation.
 mod nat;
+/// Services of NAT rules, `xlate per-session`.
+pub(super) mod nat_service;
 /// Service policies.
 mod policies;
 

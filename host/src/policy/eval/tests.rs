@@ -2,9 +2,9 @@
 
 use layout::table::Key;
 
-use super::decision::{AclBasis, DropReason, SourceTranslation, Verdict};
-use super::{Model, decide, lower};
 use crate::config::parse;
+use crate::policy::decision::{AclBasis, DropReason, SourceTranslation, Verdict};
+use crate::policy::{Model, decide, lower};
 
 const OUTSIDE: u8 = 0;
 const INSIDE: u8 = 1;
@@ -12,7 +12,7 @@ const INSIDE: u8 = 1;
 fn seed() -> Model {
     lower(
         &parse(include_str!(
-            "../../../tests/cases/seed-corrected/setup.cfg"
+            "../../../../tests/cases/seed-corrected/setup.cfg"
         ))
         .config,
     )
@@ -76,13 +76,13 @@ fn outbound_from_the_static_port_keeps_it_and_others_share_the_address() {
     assert!(other.per_session);
     let rule = other.source.rule().expect("a rule");
     let ranges: Vec<_> = model
-        .pat_ranges(rule, super::model::InterfaceId(OUTSIDE))
+        .pat_ranges(rule, crate::policy::model::InterfaceId(OUTSIDE))
         .collect();
-    assert_eq!(ranges, [super::range::AddressRange::host(public)]);
+    assert_eq!(ranges, [crate::policy::range::AddressRange::host(public)]);
     let owned = |port| {
         model
             .owned
-            .contains(super::model::InterfaceId(OUTSIDE), 6, public, port)
+            .contains(crate::policy::model::InterfaceId(OUTSIDE), 6, public, port)
     };
     assert!(owned(5061) && owned(45062) && !owned(33333));
 }
