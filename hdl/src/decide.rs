@@ -221,6 +221,7 @@ pub struct Rule {
     hop: Signal<Local, Bits<53>>,
     hop_interface: Signal<Local, Bits<4>>,
     egress: Signal<Local, Bits<64>>,
+    ingress: Signal<Local, Bits<2>>,
     usable: Signal<Local, Bit>,
     direct: Signal<Local, Bit>,
     hit: Signal<Local, Bit>,
@@ -271,6 +272,7 @@ impl Default for Rule {
             hop: Signal::default(),
             hop_interface: Signal::default(),
             egress: Signal::default(),
+            ingress: Signal::default(),
             usable: Signal::default(),
             direct: Signal::default(),
             hit: Signal::default(),
@@ -405,8 +407,9 @@ impl Logic for Rule {
 
         self.ruling.next.verdict = self.verdict.val();
         self.ruling.next.reason = self.reason.val();
+        self.ingress.next = self.packet.val().port;
         if self.direct.val() {
-            self.ruling.next.egress = bit_cast::<1, 2>(self.packet.val().port);
+            self.ruling.next.egress = self.ingress.val().get_bits::<1>(0);
         } else {
             self.ruling.next.egress = self.egress.val().get_bits::<1>(1);
         }
