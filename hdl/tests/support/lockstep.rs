@@ -231,23 +231,24 @@ fn driver(ports: &[Port]) -> String {
 
 /// Statement that copies a port from `value[@name@]` (input) or to `seen`.
 fn move_words(port: &Port, into_dut: bool) -> String {
-    let name = &port.name;
+    // Verilator spells the `$` of an array port out.
+    let (name, pin) = (&port.name, port.name.replace('$', "__024"));
     match (port.width, into_dut) {
-        (..=32, true) => format!("dut->{name} = value[@{name}@][0]"),
-        (..=32, false) => format!("seen[0] = dut->{name}"),
+        (..=32, true) => format!("dut->{pin} = value[@{name}@][0]"),
+        (..=32, false) => format!("seen[0] = dut->{pin}"),
         (33..=64, true) => {
-            format!("dut->{name} = (uint64_t)value[@{name}@][1] << 32 | value[@{name}@][0]")
+            format!("dut->{pin} = (uint64_t)value[@{name}@][1] << 32 | value[@{name}@][0]")
         }
         (33..=64, false) => {
-            format!("seen[0] = (uint32_t)dut->{name}; seen[1] = (uint32_t)(dut->{name} >> 32)")
+            format!("seen[0] = (uint32_t)dut->{pin}; seen[1] = (uint32_t)(dut->{pin} >> 32)")
         }
         (width, true) => {
             let words = width.div_ceil(32);
-            format!("for (int i = 0; i < {words}; i++) dut->{name}[i] = value[@{name}@][i]")
+            format!("for (int i = 0; i < {words}; i++) dut->{pin}[i] = value[@{name}@][i]")
         }
         (width, false) => {
             let words = width.div_ceil(32);
-            format!("for (int i = 0; i < {words}; i++) seen[i] = dut->{name}[i]")
+            format!("for (int i = 0; i < {words}; i++) seen[i] = dut->{pin}[i]")
         }
     }
 }
