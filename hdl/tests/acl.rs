@@ -34,7 +34,7 @@ fn matches(entry: &AclEntry, key: &Key) -> bool {
 /// An entry around a key, or one that wants something no key has.
 fn random_entry(random: &mut Random) -> AclEntry {
     let key = random_key(random);
-    let some = |random: &mut Random| if random.chance(60) { 0 } else { u32::MAX };
+    let some = |random: &mut Random| if random.chance(75) { 0 } else { u32::MAX };
     let edge = |random: &mut Random, port: u16| match random.below(4) {
         0 => (port, port),
         1 => (0, u16::MAX),
@@ -255,7 +255,7 @@ fn slots_that_are_not_valid_are_written_unnoticed() {
 }
 
 #[test]
-fn known_packets_pass_in_one_clock_misses_in_thirty_two() {
+fn known_packets_pass_in_one_clock_misses_in_thirty_three() {
     let mut bench = Bench::new();
     let mut random = Random(33);
     for known in [true, false] {
@@ -272,7 +272,7 @@ fn known_packets_pass_in_one_clock_misses_in_thirty_two() {
         if known {
             assert_eq!(bench.clocks, count + 1);
         } else {
-            assert!(bench.clocks <= 32 * count + 16, "{} clocks", bench.clocks);
+            assert!(bench.clocks <= 33 * count + 16, "{} clocks", bench.clocks);
         }
     }
 }

@@ -11,7 +11,7 @@
 //! are looked up in a block RAM each (row {page, nibble}, one bit a slot), the ports are compared with the ranges of
 //! every lane, and the AND of it all and the live valid map leaves the slots that match. Pages come in order, so the
 //! first page with a match wins, and ends the lookup. The next lookup begins behind the last page without waiting
-//! for the result: **32 clocks** a lookup at worst, 44 from in to out. A packet that needs no lookup passes in **one clock**
+//! for the result: **33 clocks** a lookup at worst, 45 from in to out. A packet that needs no lookup passes in **one clock**
 //! when nothing is in front of it; results and packets keep their order.
 //!
 //! An entry is written between two lookups (23 clocks: 16 rows read, changed in one bit, written back, in all strides at
@@ -113,9 +113,12 @@ pub struct Acl {
     encoder: Encoder,
     hits: Hits,
     page: DFF<Bits<5>>,
-    /// The oldest key has had a page, and is to have no more.
-    begun: DFF<Bit>,
+    current: DFF<Lookup>,
+    current_valid: DFF<Bit>,
+    /// The current key is to have no more pages.
     stop: DFF<Bit>,
+    /// The writer wants the rows, or has them.
+    wanted: DFF<Bit>,
     issue_tag: DFF<Bit>,
     collect_tag: DFF<Bit>,
     p1: DFF<Page>,
@@ -147,7 +150,6 @@ pub struct Acl {
     key: Signal<Local, Bits<108>>,
     fields: Signal<Local, Fields>,
     lookup: Signal<Local, Lookup>,
-    granted: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
     scanned: Signal<Local, Bit>,
     advance: Signal<Local, Bit>,
@@ -213,8 +215,10 @@ impl Default for Acl {
             encoder: Encoder::default(),
             hits: Hits::default(),
             page: DFF::default(),
-            begun: DFF::default(),
+            current: DFF::default(),
+            current_valid: DFF::default(),
             stop: DFF::default(),
+            wanted: DFF::default(),
             issue_tag: DFF::default(),
             collect_tag: DFF::default(),
             p1: DFF::default(),
@@ -245,7 +249,6 @@ impl Default for Acl {
             key: Signal::default(),
             fields: Signal::default(),
             lookup: Signal::default(),
-            granted: Signal::default(),
             issue: Signal::default(),
             scanned: Signal::default(),
             advance: Signal::default(),
@@ -292,8 +295,10 @@ impl Logic for Acl {
             self,
             clock,
             page,
-            begun,
+            current,
+            current_valid,
             stop,
+            wanted,
             issue_tag,
             collect_tag,
             p1,
@@ -333,12 +338,13 @@ impl Logic for Acl {
             self.in_valid.val() & self.queue.in_ready.val() & self.needed.val();
         self.in_ready.next = self.queue.in_ready.val() & self.keys.in_ready.val();
 
-        // p0: a page of the oldest key, unless the rows are being written.
-        self.granted.next = (self.state.q.val() == State::Wait) & !self.begun.q.val();
-        self.issue.next = self.keys.out_valid.val()
-            & !self.granted.val()
-            & (self.state.q.val() != State::Expand)
-            & (self.state.q.val() != State::Clear);
+        // p0: a page of the current key. Between two keys the writer may have the rows.
+        self.keys.out_ready.next = !self.current_valid.q.val() & !self.wanted.q.val();
+        if !self.current_valid.q.val() & !self.wanted.q.val() {
+            self.current.d.next = self.keys.out_data.val();
+            self.current_valid.d.next = self.keys.out_valid.val();
+        }
+        self.issue.next = self.current_valid.q.val();
         self.ended.next = self.p6.q.val().valid
             & (self.p6.q.val().tag == self.collect_tag.q.val())
             & (self.p6.q.val().last | self.encoder.found.val());
@@ -347,13 +353,11 @@ impl Logic for Acl {
             & (self.issue_tag.q.val() == self.collect_tag.q.val())
             & !self.scanned.val();
         self.advance.next = self.scanned.val() | self.stop.q.val();
-        self.keys.out_ready.next = self.advance.val();
         if self.advance.val() {
             self.page.d.next = 0.into();
-            self.begun.d.next = false;
+            self.current_valid.d.next = false;
             self.issue_tag.d.next = !self.issue_tag.q.val();
         } else if self.issue.val() {
-            self.begun.d.next = true;
             self.page.d.next = self.page.q.val() + self.next_page.val();
         }
         self.probe.next.valid = self.issue.val();
@@ -367,12 +371,12 @@ impl Logic for Acl {
         self.p5.d.next = self.p4.q.val();
         self.p6.d.next = self.p5.q.val();
         self.map_read.next.page = self.page.q.val();
-        self.map_read.next.bank = self.keys.out_data.val().bank;
+        self.map_read.next.bank = self.current.q.val().bank;
         self.maps.forward.next = false;
         self.maps.read_enable.next = self.issue.val();
         self.maps.read_address.next = self.map_read.val().into();
-        self.p1_sport.d.next = self.keys.out_data.val().sport;
-        self.p1_dport.d.next = self.keys.out_data.val().dport;
+        self.p1_sport.d.next = self.current.q.val().sport;
+        self.p1_dport.d.next = self.current.q.val().dport;
         self.p2_map.d.next = self.maps.read_data.val();
 
         // The entry to write, and where: steps 2 to 17 write what steps 0 to 15 read.
@@ -398,7 +402,7 @@ impl Logic for Acl {
         self.write_address.next = self.write_base.val() | bit_cast::<9, 4>(self.write_nibble.val());
 
         // p1, p2: rows and ranges.
-        self.nibbles.next = self.keys.out_data.val().fields;
+        self.nibbles.next = self.current.q.val().fields;
         self.base.next = bit_cast::<9, 5>(self.page.q.val()) << 4;
         for i in 0..19 {
             self.nibble.next = self.nibbles.val().get_bits::<4>(i * 4);
@@ -538,11 +542,12 @@ impl Logic for Acl {
                     self.write_page.d.next = self.write_page.q.val() + self.next_page.val();
                 } else {
                     self.lane.d.next = self.lane_zero.val() << self.rest.q.val();
+                    self.wanted.d.next = true;
                     self.state.d.next = State::Wait;
                 }
             }
             State::Wait => {
-                if self.granted.val() {
+                if !self.current_valid.q.val() {
                     self.state.d.next = State::Expand;
                 }
             }
@@ -554,6 +559,7 @@ impl Logic for Acl {
             }
             State::Clear => {
                 if self.hits.done.val() {
+                    self.wanted.d.next = false;
                     self.state.d.next = State::Done;
                 }
             }
