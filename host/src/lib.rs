@@ -1,14 +1,19 @@
 //! The Postern host. Modules stand in the order data meets them; `pure` ones do no IO and take time as an argument.
 
 /// pure: ASA configuration text to a syntax tree and back, with diagnostics.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod config;
 /// pure: what a configuration means: model, evaluator (packet-tracer), compiler to card tables.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod policy;
 /// pure: frames on the host path, parsed with `etherparse`, edited in place.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod wire;
 /// pure: connections and translations: create, allocate ports, age, tear down.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod flow;
 /// pure: a punted packet to a list of effects.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod punt;
 /// io: reaching a PCI function through VFIO-shaped calls.
 pub mod vfio;
