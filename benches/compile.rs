@@ -3,6 +3,8 @@
 //! `cargo bench --bench compile`. The entries are the mixed kind a border firewall has: hosts, subnets, port
 //! ranges; every twentieth is out of reach.
 
+#![allow(missing_docs, reason = "the macro generates functions without documentation")]
+
 use std::fmt::Write;
 use std::hint::black_box;
 
@@ -90,7 +92,7 @@ fn first_packets(criterion: &mut Criterion) {
                 dst: if index % 8 == 0 {
                     0xc000_0201
                 } else {
-                    0x0a00_0000 | index * 37 % 10_000
+                    0x0a00_0000 | (index * 37 % 10_000)
                 },
                 dport: if index % 8 == 0 {
                     5061

@@ -7,9 +7,12 @@ use hdl::fifo::{BlockFifo, Fifo};
 use hdl::skid::Skid;
 use rust_hdl_core::prelude::Bits;
 
+/// Prints a module under the given name.
+type Print = fn(&str) -> String;
+
 /// Modules that proofs are about. Small instances: what they do with a word does not depend on
 /// the word, so few bits and few places show every way of losing or swapping one.
-const MODULES: &[(&str, fn(&str) -> String)] = &[
+const MODULES: &[(&str, Print)] = &[
     ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
     ("fifo", |name| {
         hdl::emit(name, Fifo::<Bits<2>, 2, 3>::default())
