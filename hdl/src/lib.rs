@@ -1,49 +1,24 @@
 //! The Postern card in rust-hdl, in the order a packet meets its modules.
 //!
 //! ```text
-//! Header ─► flow ─► destination ─► acl ─► Judged
+//! rx0 ────┐           ┌─► packet FIFO ────────────────────────────────────┐
+//! rx1 ────┼─► arbiter ┤                                                   ├─► rewrite ─► steer ─┬─► tx0, tx1
+//! inject ─┘           └─► window ─► parser ─► flow ─► destination ─► acl ─► decide ┘            └─► punt
+//!                                   └──── Header ────┘└────── Judged ─────┘└ Ruling
+//!                 csr: registers, table operations, punt and inject windows;  counters
 //! ```
 //!
 //! rust-hdl is frozen and prints wrong Verilog for some expression forms. Kernels keep to a plain
 //! style which `tests/kernel_style.rs` enforces, `tests/verilog_lint.rs` checks what was printed, and
 //! every module has a lock-step test of the printed Verilog against the native simulation.
 //!
-//! All state is initialised by the bitstream; there is one clock and no reset input, so a reset of
-//! the card is a reconfiguration. Every output of every module is a function of registers alone:
-//! no combinational path crosses a module.
+//! All state is initialised by the bitstream. There is one clock; the `reset` of the card puts the control
+//! registers back and keeps frames out, tables and frames inside stay. No combinational path leads from one
+//! module's `ready` through another module to a third: a skid buffer or a register is in between.
 
 #![forbid(unsafe_code)]
 
 use rust_hdl_core::prelude::*;
-
-/// What one lookup stage tells the next about a packet.
-pub mod record;
-/// One beat of a packet, and the stream contract.
-pub mod stream;
-/// Whose frame comes next.
-pub mod arbiter;
-/// First bytes of each frame.
-pub mod window;
-/// Header fields and first verdicts.
-pub mod parser;
-/// Next hops and interfaces.
-pub mod adjacency;
-/// Checksums of a translated frame.
-pub mod checksum;
-/// The verdict.
-pub mod decide;
-/// New header bytes.
-pub mod rewrite;
-/// Which way a frame leaves.
-pub mod steer;
-/// Frames on their way to the host.
-pub mod punt;
-/// Frames from the host.
-pub mod inject;
-/// What is counted.
-pub mod counters;
-/// What the host sees.
-pub mod csr;
 
 /// Register with enable and reset.
 pub mod dff;
@@ -54,12 +29,42 @@ pub mod skid;
 /// Synchronous FIFOs.
 pub mod fifo;
 
+/// What travels beside a packet.
+pub mod record;
+/// One beat of a packet, and the stream contract.
+pub mod stream;
+
+/// Whose frame comes next.
+pub mod arbiter;
+/// First bytes of each frame.
+pub mod window;
+/// Header fields and first verdicts.
+pub mod parser;
 /// Flow table: exact match of the key, and what every flow has counted.
 pub mod flow;
 /// Destination lookup: un-NAT and the card's own addresses.
 pub mod destination;
 /// Access-control list: ordered match of the key.
 pub mod acl;
+/// Next hops and interfaces.
+pub mod adjacency;
+/// Checksums of a translated frame.
+pub mod checksum;
+/// The verdict.
+pub mod decide;
+/// New header bytes.
+pub mod rewrite;
+/// Which way a frame leaves.
+pub mod steer;
+
+/// Frames on their way to the host.
+pub mod punt;
+/// Frames from the host.
+pub mod inject;
+/// What is counted.
+pub mod counters;
+/// What the host sees.
+pub mod csr;
 
 /// The pipeline wired up.
 pub mod top;
