@@ -3,7 +3,10 @@
 //! `cargo bench --bench compile`. The entries are the mixed kind a border firewall has: hosts, subnets, port
 //! ranges; every twentieth is out of reach.
 
-#![allow(missing_docs, reason = "the macro generates functions without documentation")]
+#![allow(
+    missing_docs,
+    reason = "the macro generates functions without documentation"
+)]
 
 use std::fmt::Write;
 use std::hint::black_box;
