@@ -20,6 +20,8 @@ mod rtl {
     /// Widths to build: the default card and the widest one.
     const WIDTHS: [usize; 2] = [64, 512];
     const OVERRIDE: &str = "POSTERN_RTL_VERILOG";
+    /// Widths to build when the 64-bit card comes from a file: it is judged alone.
+    const OVERRIDDEN: [usize; 1] = [64];
 
     pub fn build() {
         println!("cargo::rerun-if-changed=cpp/shim.cpp");
@@ -30,17 +32,28 @@ mod rtl {
             .env_remove("VERILATOR_ROOT"));
         let include = Path::new(root.trim()).join("include");
 
+        let widths = match env::var_os(OVERRIDE) {
+            Some(_) => OVERRIDDEN.as_slice(),
+            None => WIDTHS.as_slice(),
+        };
         let mut library = compiler(&include);
+        let mut seldom = compiler(&include);
+        // Set-up and waves: half of the text, and none of the running time.
+        seldom.opt_level(0);
         let mut models = String::new();
         let mut list = String::new();
-        for width in WIDTHS {
+        for &width in widths {
             let directory = verilate(width, &out);
-            library.include(&directory).files(sources(&directory));
+            let (cold, hot) = sources(&directory)
+                .into_iter()
+                .partition::<Vec<_>, _>(is_seldom);
+            library.include(&directory).files(hot);
+            seldom.include(&directory).files(cold);
             models += &format!("#include \"Vpostern{width}.h\"\n");
             list += &format!(" X({width})");
         }
         write(&out.join("models.h"), &models);
-        write(&out.join("widths.rs"), &format!("{WIDTHS:?}"));
+        write(&out.join("widths.rs"), &format!("{widths:?}"));
         library
             .include(&out)
             .define("POSTERN_WIDTHS(X)", list.as_str())
@@ -52,6 +65,7 @@ mod rtl {
         ] {
             library.file(include.join(runtime));
         }
+        library.objects(seldom.compile_intermediates());
         library.compile("postern_rtl");
         // The runtime of Verilator 5 refers to thread primitives even when it runs single-threaded.
         println!("cargo::rustc-link-lib=pthread");
@@ -132,6 +146,12 @@ mod rtl {
             .collect();
         sources.sort();
         sources
+    }
+
+    /// Whether Verilator put code into this file that does not run every clock.
+    fn is_seldom(source: &PathBuf) -> bool {
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        name.contains("__Slow") || name.contains("__Trace")
     }
 
     /// Runs a program and gives what it printed, or ends the build saying what to do.

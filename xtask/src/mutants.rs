@@ -41,6 +41,8 @@ struct Plan {
     suite: Vec<String>,
     /// So many from the top make the slice.
     slice: usize,
+    /// Frames that the suite may take to notice.
+    frames: u64,
     mutation: Vec<Mutation>,
 }
 
@@ -72,6 +74,7 @@ pub fn mutants(options: &Options) -> Result {
 
     let judge = Judge {
         suite: &plan.suite,
+        frames: plan.frames,
         folder,
     };
     if judge.notices("sound card", &sound)? {
@@ -102,6 +105,7 @@ pub fn mutants(options: &Options) -> Result {
 /// Runs the suite on one circuit after the other.
 struct Judge<'a> {
     suite: &'a [String],
+    frames: u64,
     folder: PathBuf,
 }
 
@@ -112,7 +116,12 @@ impl Judge<'_> {
         fs::write(&file, verilog).map_err(at(&file))?;
         let started = Instant::now();
         let mut suite = cargo(["nextest", "run", "--profile", "mutants"]);
-        let ended = output(suite.args(self.suite).env("POSTERN_RTL_VERILOG", &file))?;
+        let ended = output(
+            suite
+                .args(self.suite)
+                .env("POSTERN_RTL_VERILOG", &file)
+                .env("POSTERN_PACKETS", self.frames.to_string()),
+        )?;
         let log = self.folder.join(format!("{}.log", name.replace(' ', "-")));
         fs::write(&log, [ended.stdout, ended.stderr].concat()).map_err(at(&log))?;
         let noticed = match ended.status.code() {
