@@ -77,13 +77,22 @@ enum Input {
 
 type Outcome = Result<(), String>;
 
-/// Runs the case of a seed; the number of frames judged.
+/// What a case took.
+#[derive(Default)]
+pub struct Tally {
+    /// Frames judged.
+    pub frames: u64,
+    /// Clocks of the subject.
+    pub clocks: u64,
+}
+
+/// Runs the case of a seed.
 pub fn run(
     seed: u64,
     subject: &mut dyn Card,
     reference: &mut dyn Card,
     wave: Option<&Wave>,
-) -> Result<u64, Box<Failure>> {
+) -> Result<Tally, Box<Failure>> {
     let mut random = Random::new(seed);
     let world = World::new(&mut random);
     subject.reset();
@@ -118,7 +127,10 @@ pub fn run(
             return Err(Box::new(duel.round.failure(number, what)));
         }
     }
-    Ok(duel.frames)
+    Ok(Tally {
+        frames: duel.frames,
+        clocks: duel.subject.cycle(),
+    })
 }
 
 impl Round {

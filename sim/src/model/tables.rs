@@ -23,7 +23,8 @@ pub struct Tables {
     flow_keys: Vec<Option<u128>>,
     flow_hash: FlowHash,
     destinations: Vec<Destination>,
-    acl: Vec<AclEntry>,
+    /// A slot that was never written matches nothing.
+    acl: Vec<Option<AclEntry>>,
     acl_valid: [[u64; ACL_PAGES]; ACL_BANKS],
     /// What a packet of each interface can match, by bank; rebuilt at the first look after a write.
     rules: [Option<Vec<Vec<Rule>>>; ACL_BANKS],
@@ -55,7 +56,7 @@ impl Tables {
             flow_keys: vec![None; FLOW_SLOTS],
             flow_hash: FlowHash::new(),
             destinations: vec![Destination::default(); DESTINATIONS * DESTINATION_BANKS],
-            acl: vec![AclEntry::default(); ACL_SLOTS],
+            acl: vec![None; ACL_SLOTS],
             acl_valid: [[0; ACL_PAGES]; ACL_BANKS],
             rules: [const { None }; ACL_BANKS],
         }
@@ -89,7 +90,7 @@ impl Tables {
             }
             Table::Destination => self.destinations[index] = Destination::unpack(words),
             Table::Acl => {
-                self.acl[index] = AclEntry::unpack(words);
+                self.acl[index] = Some(AclEntry::unpack(words));
                 self.hits[index] = 0;
                 self.rules = [const { None }; ACL_BANKS];
             }
@@ -149,17 +150,19 @@ impl Tables {
 }
 
 /// For each interface the valid slots that can match there, in slot order.
-fn build_rules(acl: &[AclEntry], valid: &[u64; ACL_PAGES]) -> Vec<Vec<Rule>> {
+fn build_rules(acl: &[Option<AclEntry>], valid: &[u64; ACL_PAGES]) -> Vec<Vec<Rule>> {
     let live = |slot: usize| valid[slot / ACL_LANES] >> (slot % ACL_LANES) & 1 == 1;
     let on =
         |interface: usize, e: &AclEntry| (interface as u8 ^ e.interface) & e.interface_mask == 0;
+    let written = acl
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, e)| Some((slot, e.as_ref()?)));
+    let live: Vec<_> = written.filter(|(slot, _)| live(*slot)).collect();
     (0..INTERFACES)
         .map(|interface| {
-            let slots = acl.iter().enumerate();
-            slots
-                .filter(|(slot, e)| live(*slot) && on(interface, e))
-                .map(|(slot, e)| Rule::new(slot, e))
-                .collect()
+            let here = live.iter().filter(|(_, e)| on(interface, e));
+            here.map(|(slot, e)| Rule::new(*slot, e)).collect()
         })
         .collect()
 }

@@ -392,6 +392,23 @@ fn lowest_live_slot_wins_and_counts() {
 }
 
 #[test]
+fn slot_matches_nothing_until_it_is_written() {
+    let mut bench = Bench::new();
+    bench.live(0, &[5, 10]);
+    let other = Frame {
+        transport: Transport::Other(47),
+        ..syn()
+    };
+    assert_eq!(
+        bench.receive(0, &other.build()).metadata.ace,
+        10,
+        "zero ranges would match port zero"
+    );
+    bench.acl(5, &AclEntry::default());
+    assert_eq!(bench.receive(0, &other.build()).metadata.ace, 5);
+}
+
+#[test]
 fn policy_switches_banks_and_generation_together() {
     let mut bench = Bench::new();
     bench.acl(11, &any(false));
