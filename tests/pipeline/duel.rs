@@ -21,6 +21,8 @@ use crate::world::{World, Write};
 
 /// Clocks after which a card that is not idle is stuck.
 const PATIENCE: u64 = 3_000_000;
+/// Frames of a short round at most.
+const SHORT: usize = 20;
 
 /// What went wrong, with what it takes to look into it.
 pub struct Failure {
@@ -242,23 +244,28 @@ impl Duel<'_> {
         )?;
 
         let is_light = waiting == 0 && self.random.percent(30);
-        self.choose_patterns();
-        self.feed(is_light);
+        let (most, bytes) = match is_light {
+            true => (PUNT_FRAMES / 2, PUNT_BUFFER_BYTES / 2),
+            false => (self.random.pick(&[SHORT, 300, 2000]), usize::MAX),
+        };
+        self.choose_patterns(most);
+        self.feed(most, bytes);
         for action in host_actions::choose(self, is_light) {
             self.act(action)?;
         }
         self.end(is_light)
     }
 
-    /// Gaps on the ingress ports and back-pressure on the egress ports.
-    fn choose_patterns(&mut self) {
+    /// Gaps on the ingress ports and back-pressure on the egress ports. Long rounds have the denser ones.
+    fn choose_patterns(&mut self, most: usize) {
         let pattern = |random: &mut Random| match random.below(8) {
             0..=2 => u32::MAX,
             3 => 0x5555_5555,
-            4 => 1 << random.below(32),
+            4 => 0xffff_ffff ^ 1 << random.below(32),
             5 => 0xffff << random.below(16),
-            6 => random.next() as u32 | 1,
-            _ => (random.next() & random.next()) as u32 | 1,
+            6 if most > SHORT => random.next() as u32 | random.next() as u32 | 1,
+            6 => 1 << random.below(32),
+            _ => random.next() as u32 | 1,
         };
         let ready = [pattern(&mut self.random), pattern(&mut self.random)];
         let valid = pattern(&mut self.random);
@@ -268,12 +275,7 @@ impl Duel<'_> {
     }
 
     /// Light rounds cannot overflow the punt buffer, whatever the host's timing.
-    fn feed(&mut self, is_light: bool) {
-        let (most, mut bytes) = if is_light {
-            (PUNT_FRAMES / 2, PUNT_BUFFER_BYTES / 2)
-        } else {
-            (self.random.pick(&[20, 200, 800]), usize::MAX)
-        };
+    fn feed(&mut self, most: usize, mut bytes: usize) {
         for _ in 0..self.random.between(1, most) {
             let (port, frame) = traffic::frame(&mut self.random, &self.world);
             let Some(left) = bytes.checked_sub(frame.len().next_multiple_of(64)) else {

@@ -191,13 +191,13 @@ fn transport(random: &mut Random, key: &Key) -> Transport {
 }
 
 fn payload(random: &mut Random) -> Vec<u8> {
-    let length = match random.below(100) {
-        0..=19 => 0,
-        20..=69 => random.below(40),
-        70..=89 => random.below(200),
-        90..=96 => random.between(400, 1472),
+    let length = match random.below(1000) {
+        0..=249 => 0,
+        250..=799 => random.below(40),
+        800..=949 => random.below(200),
+        950..=984 => random.between(400, 1472),
         // Around HOST_FRAME_BYTES.
-        97 | 98 => random.between(1960, 2020),
+        985..=997 => random.between(1960, 2020),
         _ => random.between(2021, 9000),
     };
     let first = random.next() as u8;
