@@ -144,6 +144,9 @@ impl Text<'_> {
         if vlan.is_some() && self.random.chance(15) {
             self.line(" shutdown");
         }
+        if vlan.is_some() && self.random.chance(10) {
+            self.line(" management-only");
+        }
         self.interfaces.push(name);
     }
 
@@ -412,13 +415,14 @@ impl Text<'_> {
 
     fn object_nat(&mut self, index: u64) {
         let pair = self.pair();
-        let (address, translation) = match self.random.below(7) {
+        let (address, translation) = match self.random.below(8) {
             0 => ("host 10.0.0.2", "static 192.0.2.1 service tcp 5061 5061"),
             1 => ("host 10.0.0.3", "static 192.0.2.1 service tcp 5062 5061"),
             2 => ("host 10.0.0.9", "static 192.0.2.77"),
             3 => ("subnet 10.0.0.0 255.255.255.128", "static 198.51.100.128"),
             4 => ("range 10.0.0.3 10.0.0.17", "static 192.0.2.20"),
             5 => ("subnet 10.0.0.0 255.255.255.0", "dynamic mappedrange"),
+            6 => ("host 192.0.2.2", "static 192.0.2.77"),
             _ => ("subnet 0.0.0.0 0.0.0.0", "dynamic 192.0.2.1"),
         };
         self.line(&format!(

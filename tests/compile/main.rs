@@ -53,6 +53,7 @@ struct Tally {
     local: u64,
     untranslated: u64,
     host_decides: u64,
+    far_side: u64,
     no_interface: u64,
 }
 
@@ -65,6 +66,7 @@ impl Tally {
             local,
             untranslated,
             host_decides,
+            far_side,
             no_interface,
         } = *self;
         for count in [
@@ -74,6 +76,7 @@ impl Tally {
             local,
             untranslated,
             host_decides,
+            far_side,
             no_interface,
         ] {
             assert!(count > 100, "a case is hardly met: {self:?}");
@@ -141,10 +144,8 @@ fn compare(
         Outcome::Local(entry) => return local(image.destination_origins[entry], decision, tally),
         Outcome::Judged { destination, slot } => (destination, slot),
     };
-    if decision.verdict == Verdict::Drop(DropReason::SecurityFailed) && decision.egress.is_none() {
-        // An address of the device on another interface: the card may deny it or leave it to the host.
-        return Ok(());
-    }
+    let is_to_far_side =
+        decision.verdict == Verdict::Drop(DropReason::SecurityFailed) && decision.egress.is_none();
     let is_translated = destination.entry.is_some();
     tally.untranslated += u64::from(is_translated);
     if (destination.address, destination.port) != (decision.destination, decision.destination_port)
@@ -154,8 +155,14 @@ fn compare(
     let rule = destination
         .entry
         .and_then(|entry| image.destination_origins[entry].nat());
-    if is_translated && rule != decision.untranslate.map(|found| found.rule) {
+    // The evaluator does not name a rule that leaves an address of the device as it is.
+    let is_unnamed = is_to_far_side && decision.untranslate.is_none();
+    if is_translated && !is_unnamed && rule != decision.untranslate.map(|found| found.rule) {
         return Err("different NAT rules");
+    }
+    let origin = slot.map(|slot| image.acl_origins[slot]);
+    if is_to_far_side || matches!(origin, Some(AclOrigin::Own(_))) {
+        return far_side(image, slot, is_to_far_side, tally);
     }
     let has_list = model.interfaces[usize::from(key.interface)]
         .in_acl
@@ -191,6 +198,22 @@ fn compare(
             Err("different elements")
         }
         _ => Ok(()),
+    }
+}
+
+/// An address of the device on another interface, or one that a rule leads to: denied by the entries for our own
+/// addresses whatever the lists say. Only a table that has no room for those may leave it to the host.
+fn far_side(
+    image: &Image,
+    slot: Option<usize>,
+    is_to_far_side: bool,
+    tally: &mut Tally,
+) -> Result<(), &'static str> {
+    tally.far_side += 1;
+    match slot.map(|slot| (image.acl_origins[slot], image.acl[slot].permit)) {
+        Some((AclOrigin::Own(_), false)) if is_to_far_side => Ok(()),
+        Some((AclOrigin::Overflow, true)) if is_to_far_side => Ok(()),
+        _ => Err("an address of the device beyond it"),
     }
 }
 

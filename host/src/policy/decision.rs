@@ -51,8 +51,8 @@ pub enum DropReason {
     NoRoute,
     /// An access list or the security levels deny it.
     AclDrop,
-    /// Equal security levels or one interface in and out, without `same-security-traffic`; or an address of the
-    /// device on another interface than the packet came in on.
+    /// Equal security levels or one interface in and out, without `same-security-traffic`; an address of the device
+    /// on another interface than the packet came in on; or an interface that is `management-only`.
     SecurityFailed,
     /// No translation can be made.
     XlateFailed,

@@ -54,6 +54,8 @@ pub enum AclOrigin {
     Ace(AceId),
     /// An element that the card cannot judge alone: the entry permits, the host decides.
     HostDecides(AceId),
+    /// An address of the device: nothing passes through to it.
+    Own(InterfaceId),
     /// Security levels of an interface without access list, by a route.
     SecurityLevel(InterfaceId),
     /// The table was full: everything not matched before goes to the host.

@@ -1,4 +1,7 @@
-//! The access-control table: interface lists, the global list, security levels where no list is bound.
+//! The access-control table: our own addresses, interface lists, the global list, security levels where no list is bound.
+//!
+//! What is for the device on the interface it came in on never gets here: the destination table takes it. A packet that
+//! gets here with an address of ours would pass through to another interface's address, which no list can permit.
 //!
 //! A deny in the card is final, a permit only means that the host looks at the packet. So whatever the card
 //! cannot judge alone becomes a permit, and the host decides.
@@ -30,6 +33,7 @@ pub(super) fn compile(
         image,
         report,
     };
+    table.own_addresses(model);
     let mut bound: BTreeMap<AclId, Set> = BTreeMap::new();
     let mut unbound = Vec::new();
     for id in model
@@ -77,6 +81,23 @@ struct Table<'t> {
 }
 
 impl Table<'_> {
+    fn own_addresses(&mut self, model: &Model) {
+        for id in model.interface_ids() {
+            let Some(address) = model.interface(id).address else {
+                continue;
+            };
+            let element = Element {
+                service: &ServiceMatch::all(None),
+                source: &blocks(AddressRange::ANY),
+                destination: &blocks(address.own),
+                permit: false,
+            };
+            for entry in element.entries(Match::ANY) {
+                self.push(entry, AclOrigin::Own(id));
+            }
+        }
+    }
+
     fn list(&mut self, list: &AccessList, interfaces: &[Match]) {
         for ace in &list.aces {
             if ace.activity == Activity::Inactive || ace.elements() == 0 {

@@ -79,10 +79,18 @@ fn walk(model: &Model, key: &Key, decision: &mut Decision) -> Result<Verdict, Dr
         ..*key
     };
 
+    // Nothing passes through the device to the device, behind a translation neither.
+    if is_own(model, real.dst) {
+        return Err(DropReason::SecurityFailed);
+    }
     let egress = route(model, decision.untranslate, real.dst).ok_or(DropReason::NoRoute)?;
     decision.egress = Some(egress);
     if model.interface(egress.interface).shutdown {
         return Err(DropReason::InterfaceDown);
+    }
+
+    if ingress.management_only || model.interface(egress.interface).management_only {
+        return Err(DropReason::SecurityFailed);
     }
 
     let result = ingress_access(model, ingress, egress.interface, &real);
@@ -138,12 +146,16 @@ fn to_the_device(
     {
         return Some(Ok(Verdict::Local));
     }
+    is_own(model, destination).then_some(Err(DropReason::SecurityFailed))
+}
+
+/// Whether any interface has this address.
+fn is_own(model: &Model, address: u32) -> bool {
     model
         .interfaces
         .iter()
         .filter_map(|interface| interface.address)
-        .any(|own| own.address() == destination)
-        .then_some(Err(DropReason::SecurityFailed))
+        .any(|own| own.address() == address)
 }
 
 /// Network and broadcast address of a subnet that has them (RFC 3021: /31 has none).

@@ -136,6 +136,37 @@ fn the_devices_own_addresses_are_local_on_their_side_only() {
 }
 
 #[test]
+fn no_translation_leads_to_an_address_of_the_device() {
+    let text = "interface GigabitEthernet0/0\n nameif outside\n ip address 192.0.2.2 255.255.255.0\n\
+                interface GigabitEthernet0/1\n nameif inside\n ip address 10.0.0.1 255.255.255.0\n\
+                object network us\n host 10.0.0.1\n nat (inside,outside) static 192.0.2.7\n\
+                access-list A extended permit ip any any\naccess-group A in interface outside\n";
+    let model = lower(&parse(text).config).0;
+    let decision = decide(
+        &model,
+        &key(OUTSIDE, 6, (PARTNER, 40000), ([192, 0, 2, 7], 22)),
+    );
+    assert_eq!(decision.verdict, Verdict::Drop(DropReason::SecurityFailed));
+    assert!(decision.untranslate.is_some() && decision.egress.is_none());
+}
+
+#[test]
+fn nothing_passes_through_an_interface_for_management() {
+    let text = include_str!("../../../../tests/cases/seed-corrected/setup.cfg")
+        .replace(" nameif inside\n", " nameif inside\n management-only\n");
+    let model = lower(&parse(&text).config).0;
+    let inbound = key(OUTSIDE, 6, (PARTNER, 40000), (PUBLIC, 5061));
+    let outbound = key(INSIDE, 6, (NODE_1, 5062), (PARTNER, 5061));
+    for through in [inbound, outbound] {
+        let reason = DropReason::SecurityFailed;
+        assert_eq!(decide(&model, &through).verdict, Verdict::Drop(reason));
+        assert_ne!(decide(&seed(), &through).verdict, Verdict::Drop(reason));
+    }
+    let ping = key(INSIDE, 1, (NODE_1, 7), ([10, 0, 0, 1], 8 << 8));
+    assert_eq!(decide(&model, &ping).verdict, Verdict::Local);
+}
+
+#[test]
 fn a_pat_address_without_a_connection_and_protocols_without_ports() {
     let model = seed();
     // Permitted by `any any eq 5269`, but no rule maps this port of the shared address over this protocol.

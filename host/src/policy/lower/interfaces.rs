@@ -102,6 +102,13 @@ fn interface(
         }
         None => None,
     };
+    if let Some(ipv6) = written.ipv6_addresses.first() {
+        findings.push(Diagnostic::warning(
+            "W0205",
+            ipv6.span,
+            "IPv6 addresses are not used: only IPv4 is forwarded",
+        ));
+    }
     let parent_is_shut = config.interfaces.iter().any(|parent| {
         parent.hardware.node == written.parent_hardware() && parent.shutdown.is_some()
     });
@@ -113,6 +120,7 @@ fn interface(
         address,
         level: written.security_level(),
         shutdown: written.shutdown.is_some() || parent_is_shut,
+        management_only: written.management_only.is_some(),
         in_acl: None,
         out_acl: None,
         span: Some(name.span),
@@ -138,6 +146,7 @@ fn assume_pair(model: &mut Model, findings: &mut Findings) {
         address: None,
         level,
         shutdown: false,
+        management_only: false,
         in_acl: None,
         out_acl: None,
         span: None,

@@ -92,6 +92,8 @@ pub struct Interface {
     pub level: u8,
     /// `shutdown`, here or at the parent.
     pub shutdown: bool,
+    /// `management-only`: nothing passes through.
+    pub management_only: bool,
     /// `access-group ... in`.
     pub in_acl: Option<Bound>,
     /// `access-group ... out`.

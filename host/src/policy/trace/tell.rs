@@ -85,7 +85,7 @@ impl<'t> Teller<'t> {
             return;
         }
         let Some(result) = decision.ingress_acl else {
-            return;
+            return self.not_through();
         };
         self.access(result, true);
         if decision.verdict == Verdict::Drop(DropReason::SecurityFailed) {
@@ -240,7 +240,7 @@ impl<'t> Teller<'t> {
     fn not_routed(&mut self) {
         let text = match self.decision.verdict {
             Verdict::Drop(DropReason::SecurityFailed) => {
-                "The address belongs to another interface of the device"
+                "The address belongs to the device itself, not to a host behind it"
             }
             Verdict::Drop(DropReason::InterfaceDown) => "The input interface is down",
             _ => "No route to host",
@@ -248,6 +248,18 @@ impl<'t> Teller<'t> {
         self.phase(
             "ROUTE-LOOKUP",
             "Resolve Egress Interface",
+            false,
+            &[],
+            vec![text.into()],
+        );
+    }
+
+    /// Nothing passes through an interface for management.
+    fn not_through(&mut self) {
+        let text = "The interface is management-only: nothing passes through it";
+        self.phase(
+            "ACCESS-LIST",
+            "management-only",
             false,
             &[],
             vec![text.into()],
