@@ -125,6 +125,48 @@ fn denied_and_late_packets_are_dropped_with_asa_reasons() {
     assert!(bench.sent.is_empty() && bench.entries.is_empty());
 }
 
+/// `local` of the card may be a rule it cannot judge alone or a table that overflowed, so the host asks the evaluator.
+#[test]
+fn the_reason_local_is_no_proof_that_a_packet_is_for_the_device() {
+    let mut bench = Bench::new(CONFIG);
+    let mut local = |interface, tuple: &_| {
+        let report = bench.punt(interface, Reason::Local, &frame(tuple, SYN, 64), false);
+        report.verdict
+    };
+    let policy = |reason| Verdict::Drop(Drop::Policy(reason));
+    // Our address on the far side, also where an access list or the levels would let it pass.
+    assert_eq!(
+        local(INSIDE, &tuple(TCP, CLIENT, 40000, [192, 0, 2, 1], 443)),
+        policy(DropReason::SecurityFailed)
+    );
+    assert_eq!(
+        local(INSIDE, &tuple(ICMP, CLIENT, 7, [192, 0, 2, 1], 0x0800)),
+        policy(DropReason::SecurityFailed)
+    );
+    // Through traffic: denied, untranslated and sent on, translated and sent on.
+    assert_eq!(
+        local(OUTSIDE, &tuple(TCP, FAR, 50000, [10, 0, 0, 2], 22)),
+        policy(DropReason::AclDrop)
+    );
+    assert_eq!(
+        local(OUTSIDE, &tuple(TCP, FAR, 50000, MAPPED, 5062)),
+        Verdict::Forward
+    );
+    assert_eq!(
+        local(INSIDE, &tuple(TCP, CLIENT, 40000, FAR, 443)),
+        Verdict::Forward
+    );
+    // And what is for the device is, whatever the card says.
+    let echo = frame(&tuple(ICMP, CLIENT, 7, [10, 0, 0, 1], 0x0800), 0, 64);
+    for reason in [Reason::Local, Reason::FlowMiss] {
+        let report = bench.punt(INSIDE, reason, &echo, false);
+        assert_eq!(
+            (report.verdict, report.reason),
+            (Verdict::Local, "echo-reply")
+        );
+    }
+}
+
 #[test]
 fn a_static_port_is_never_given_to_dynamic_pat() {
     let mut bench = Bench::new(CONFIG);
