@@ -3,7 +3,8 @@
 use super::{Mode, Parser, remove_equal};
 use crate::config::ast::interface::{Interface, InterfaceAddress, Ipv6Address, Mtu, Route};
 use crate::config::ast::primitive::Subnet;
-use crate::config::cursor::{Cursor, Keywords, Taken, refused, unexpected};
+use crate::config::cursor::{Cursor, Failure, Keywords, Taken, refused, unexpected};
+use crate::config::lexer::Token;
 use crate::config::source::{Name, Spanned};
 
 use super::Handler;
@@ -206,7 +207,7 @@ fn take_ip_address(c: &mut Cursor) -> Taken<InterfaceAddress> {
 fn ipv6(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     let token = c.take("address")?;
     if !"address".starts_with(&token.text.to_ascii_lowercase()) {
-        return Err(crate::config::cursor::Failure::Outside);
+        return Err(Failure::Outside);
     }
     let (address, prefix, _) = c.take_ipv6_prefix()?;
     let standby = if c.eat("standby") {
@@ -276,11 +277,15 @@ pub fn route(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
         let message = "destination and gateway are of different families";
         return Err(refused("E0127", gateway.span, message));
     }
-    let metric = if c.is_at_end() {
-        1
-    } else {
-        c.take_number("a metric", 1, 254)?.node as u8
+    let is_number = |token: Token| token.text.bytes().all(|b| b.is_ascii_digit());
+    let metric = match c.peek().filter(|token| is_number(*token)) {
+        None => 1,
+        Some(_) => c.take_number("a metric", 1, 254)?.node as u8,
     };
+    // A route that depends on a probe or on where a packet comes from is another command.
+    if c.eat_full("track") || c.eat_full("tunneled") {
+        return Err(Failure::Outside);
+    }
     c.end()?;
     let route = Route {
         interface,

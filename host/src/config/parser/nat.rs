@@ -204,8 +204,7 @@ fn take_port_mapping(c: &mut Cursor) -> Taken<PortMapping> {
 
 fn take_dynamic(c: &mut Cursor) -> Taken<(ObjectTranslation, bool)> {
     let translation = if c.eat_full("pat-pool") {
-        let pool = take_pool(c)?;
-        let fallback = take_fallback(c);
+        let (pool, fallback) = take_pool(c)?;
         ObjectTranslation::PatPool { pool, fallback }
     } else {
         let mapped = take_mapped(c)?;
@@ -219,7 +218,9 @@ fn take_dynamic(c: &mut Cursor) -> Taken<(ObjectTranslation, bool)> {
     Ok((translation, dns))
 }
 
-fn take_pool(c: &mut Cursor) -> Taken<PatPool> {
+/// A pool, its options, and `interface` behind it. Object NAT is documented with `interface` before the options, twice
+/// NAT with it behind them: either order is taken.
+fn take_pool(c: &mut Cursor) -> Taken<(PatPool, Option<InterfaceAddressFamily>)> {
     #[derive(Clone, Copy)]
     enum Word {
         Extended,
@@ -243,11 +244,11 @@ fn take_pool(c: &mut Cursor) -> Taken<PatPool> {
         round_robin: false,
         block_allocation: false,
     };
-    // `interface` may follow: `i` and `in` are ambiguous with `include-reserve` on the device too.
-    while !c
-        .peek()
-        .is_some_and(|token| token.text.eq_ignore_ascii_case("interface"))
-    {
+    let mut fallback = None;
+    loop {
+        if fallback.is_none() {
+            fallback = take_fallback(c);
+        }
         let Some(word) = c.take_optional(WORDS)? else {
             break;
         };
@@ -266,7 +267,7 @@ fn take_pool(c: &mut Cursor) -> Taken<PatPool> {
             Word::BlockAllocation => pool.block_allocation = true,
         }
     }
-    Ok(pool)
+    Ok((pool, fallback))
 }
 
 /// `nat` in global mode.
@@ -308,6 +309,13 @@ pub fn twice_nat(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
             "E0120",
             c.span(),
             "`dns` cannot be combined with `service`",
+        ));
+    }
+    if nat.unidirectional && nat.no_proxy_arp {
+        return Err(refused(
+            "E0120",
+            c.span(),
+            "`unidirectional` excludes `no-proxy-arp`",
         ));
     }
     let rule = Spanned::new(nat, c.span());
@@ -363,8 +371,7 @@ fn take_dynamic_source(c: &mut Cursor) -> Taken<TwiceSource> {
         _ => Some(take_operand(c, true)?),
     };
     if c.eat_full("pat-pool") {
-        let pool = take_pool(c)?;
-        let fallback = take_fallback(c);
+        let (pool, fallback) = take_pool(c)?;
         return Ok(TwiceSource::PatPool {
             real,
             mapped,

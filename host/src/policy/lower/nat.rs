@@ -10,8 +10,8 @@ use super::names::Names;
 use super::nat_service::{per_session, port_mapping, service};
 use crate::config::ast::Config;
 use crate::config::ast::nat::{
-    MappedAddress, NatInterface, NatOperand, ObjectNat, ObjectTranslation, PatPool,
-    TwiceDestination, TwiceNat, TwiceSource,
+    InterfaceAddressFamily, MappedAddress, NatInterface, NatOperand, ObjectNat, ObjectTranslation,
+    PatPool, TwiceDestination, TwiceNat, TwiceSource,
 };
 use crate::config::ast::object::{NetworkDefinition, NetworkObject};
 use crate::config::{Diagnostic, Span, Spanned};
@@ -124,9 +124,12 @@ impl Context<'_, '_> {
                 rule.route_lookup = *route_lookup;
             }
             ObjectTranslation::Dynamic { mapped, fallback } => {
-                let interface = fallback.is_some() || matches!(mapped, MappedAddress::Interface(_));
+                let mut interface = self.fallback(*fallback, nat.span);
                 let pool = match mapped {
-                    MappedAddress::Interface(_) => AddressList::default(),
+                    MappedAddress::Interface(family) => {
+                        interface = self.is_v4(*family, nat.span).then_some(true)?;
+                        AddressList::default()
+                    }
                     other => self.mapped(other, mapped_interface, nat.span)?,
                 };
                 self.needs_interface(interface, mapped_interface, nat.span)?;
@@ -136,7 +139,8 @@ impl Context<'_, '_> {
                 };
             }
             ObjectTranslation::PatPool { pool, fallback } => {
-                let pool = self.pat_pool(pool, AddressList::default(), fallback.is_some())?;
+                let fallback = self.fallback(*fallback, nat.span);
+                let pool = self.pat_pool(pool, AddressList::default(), fallback)?;
                 self.needs_interface(pool.interface, mapped_interface, nat.span)?;
                 rule.source = NatSource::Dynamic { real, pool };
             }
@@ -165,7 +169,10 @@ impl Context<'_, '_> {
                 mapped,
                 fallback,
             } => {
-                let interface = fallback.is_some() || matches!(mapped, NatOperand::Interface(_));
+                let mut interface = self.fallback(*fallback, span);
+                if let NatOperand::Interface(family) = mapped {
+                    interface = self.is_v4(*family, span).then_some(true)?;
+                }
                 self.needs_interface(interface, mapped_interface, span)?;
                 let pool = match mapped {
                     NatOperand::Interface(_) => AddressList::default(),
@@ -186,7 +193,8 @@ impl Context<'_, '_> {
                     Some(mapped) => self.operand(mapped, mapped_interface, span)?,
                     None => AddressList::default(),
                 };
-                let pool = self.pat_pool(pool, one_to_one, fallback.is_some())?;
+                let fallback = self.fallback(*fallback, span);
+                let pool = self.pat_pool(pool, one_to_one, fallback)?;
                 self.needs_interface(pool.interface, mapped_interface, span)?;
                 NatSource::Dynamic {
                     real: self.operand(real, real_interface, span)?,
@@ -286,7 +294,10 @@ impl Context<'_, '_> {
     ) -> Option<AddressList> {
         match operand {
             NatOperand::Any => Some(AddressList::one(AddressRange::ANY)),
-            NatOperand::Interface(_) => self.own_address(interface, span),
+            NatOperand::Interface(family) => {
+                self.is_v4(*family, span).then_some(())?;
+                self.own_address(interface, span)
+            }
             NatOperand::Object(name) => {
                 let addresses = self.names.object_or_group(name, self.findings);
                 self.v4(addresses.ranges, &addresses.left_out, span)
@@ -309,7 +320,10 @@ impl Context<'_, '_> {
                 let address = self.inline(address)?;
                 Some(AddressList::one(AddressRange::host(address)))
             }
-            MappedAddress::Interface(_) => self.own_address(interface, span),
+            MappedAddress::Interface(family) => {
+                self.is_v4(*family, span).then_some(())?;
+                self.own_address(interface, span)
+            }
         }
     }
 
@@ -366,6 +380,24 @@ impl Context<'_, '_> {
                 None
             }
         }
+    }
+
+    /// Whether `interface` means the interface's IPv4 address; `interface ipv6` is reported.
+    fn is_v4(&mut self, family: InterfaceAddressFamily, span: Span) -> bool {
+        let is_v4 = family == InterfaceAddressFamily::V4;
+        if !is_v4 {
+            self.findings.push(Diagnostic::warning(
+                "W0205",
+                span,
+                "`interface ipv6` has no effect: only IPv4 is translated",
+            ));
+        }
+        is_v4
+    }
+
+    /// Whether a pool ends with the interface's address.
+    fn fallback(&mut self, written: Option<InterfaceAddressFamily>, span: Span) -> bool {
+        written.is_some_and(|family| self.is_v4(family, span))
     }
 
     /// `interface` means the address of one certain interface.
