@@ -9,6 +9,7 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use layout::table::Key;
@@ -17,9 +18,10 @@ use super::check::{Format, read};
 use super::{Failure, Outcome};
 
 use crate::config::ast::primitive::Transport;
-use crate::config::{self, Parsed, Severity, names};
+use crate::config::{self, Parsed, names};
 use crate::policy::trace::{Trace, trace};
 use crate::policy::{self, Model};
+use crate::runtime::clock;
 use crate::runtime::report::Describer;
 use crate::runtime::tracer::{CardTrace, trace_on_card};
 use crate::vfio::child::Engine;
@@ -103,11 +105,12 @@ impl Request {
     /// Reads the configuration and the packet's description.
     pub fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let parsed = config::parse(&read(&arguments.config)?);
-        let (model, findings) = policy::lower(&parsed.config);
-        let errors = parsed.diagnostics.iter().chain(&findings);
-        let errors = errors
-            .filter(|finding| finding.severity == Severity::Error)
-            .count();
+        let checked = policy::check(&parsed);
+        let errors = checked.errors();
+        let mut model = checked.model;
+        if let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            model.set_clock(clock::instant(now));
+        }
         if errors > 0 {
             eprintln!(
                 "postern: {} has {errors} errors; what is left is traced (see `postern check`)",

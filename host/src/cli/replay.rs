@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::config::{self, Diagnostic, Parsed, Severity};
+use crate::config::{self, Parsed};
 use crate::policy::{self, Model};
 use crate::runtime::capture::{Capture, CaptureError};
 use crate::runtime::lockstep::LockStep;
@@ -157,16 +157,9 @@ fn load(path: &Path) -> Result<(Parsed, Model), Error> {
         source,
     })?;
     let parsed = config::parse(&text);
-    let (model, findings) = policy::lower(&parsed.config);
-    let is_error = |finding: &&Diagnostic| finding.severity == Severity::Error;
-    match parsed
-        .diagnostics
-        .iter()
-        .chain(&findings)
-        .filter(is_error)
-        .count()
-    {
-        0 => Ok((parsed, model)),
+    let checked = policy::check(&parsed);
+    match checked.errors() {
+        0 => Ok((parsed, checked.model)),
         count => Err(Error::Configuration {
             path: path.to_owned(),
             count,

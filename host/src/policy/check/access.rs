@@ -79,7 +79,8 @@ fn xmpp_over_udp(ace: &Ace, findings: &mut Findings) {
     }
 }
 
-/// Since 8.3 access lists name real addresses; a mapped one at the place of the destination never matches.
+/// Since 8.3 access lists name real addresses; a mapped one never matches, neither as the destination of what comes in
+/// nor as the source of what goes out.
 fn mapped_addresses(model: &Model, findings: &mut Findings) {
     let own: Vec<u32> = model
         .interfaces
@@ -116,6 +117,7 @@ fn mapped_addresses(model: &Model, findings: &mut Findings) {
         let hit = ace
             .destinations
             .iter()
+            .chain(&ace.sources)
             .filter(|range| range.count() == 1 && ace.activity != Activity::Inactive)
             .find_map(|range| Some((range.low, real_of.get(&range.low)?)));
         if let Some((mapped, &(real, rule))) = hit {

@@ -65,23 +65,27 @@ fn sip_timeout(config: &Config, model: &Model, findings: &mut Findings) {
 
 /// A class whose flows an earlier class with the same inspector takes.
 fn never_reached(model: &Model, earlier: &[Class], class: &Class, findings: &mut Findings) {
-    let (Some(inspect), Some(acl)) = (&class.inspect, list_of(class)) else {
+    let Some(inspect) = &class.inspect else {
         return;
     };
-    let permits: Vec<&Ace> = model
-        .acl(acl)
-        .aces
+    let aces = list_of(class).map_or(&[][..], |acl| &model.acl(acl).aces);
+    let permits: Vec<&Ace> = aces
         .iter()
         .filter(|ace| ace.permit && ace.elements() > 0)
         .collect();
+    // One that takes everything is in the way of any class, also of one without an access list.
+    let takes_all = |other: &Class| {
+        let mut selectors = other.matches.iter();
+        selectors.all(|selector| matches!(selector, ClassSelector::Any))
+    };
     let winner = earlier.iter().find(|other| {
         other
             .inspect
             .as_ref()
             .is_some_and(|own| own.protocol == inspect.protocol)
             && (other.interface.is_none() || other.interface == class.interface)
-            && !permits.is_empty()
-            && permits.iter().all(|ace| takes(model, other, ace))
+            && (takes_all(other)
+                || !permits.is_empty() && permits.iter().all(|ace| takes(model, other, ace)))
     });
     if let Some(other) = winner {
         findings.push(

@@ -9,6 +9,8 @@ mod access;
 mod inspect;
 /// NAT: conflicts, overlaps, mistakes in typing.
 mod nat;
+/// Names that mean two things or lead nowhere.
+mod references;
 /// Names that are defined and never used.
 mod unused;
 
@@ -30,9 +32,15 @@ pub struct Checked {
 impl Checked {
     /// Whether the configuration must not be loaded.
     pub fn has_errors(&self) -> bool {
+        self.errors() > 0
+    }
+
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
         self.diagnostics
             .iter()
-            .any(|finding| finding.severity == Severity::Error)
+            .filter(|finding| finding.severity == Severity::Error)
+            .count()
     }
 }
 
@@ -44,6 +52,7 @@ pub fn check(parsed: &Parsed) -> Checked {
     nat::check(parsed, &names, &model, &mut findings);
     access::check(&parsed.config, &model, &mut findings);
     inspect::check(&parsed.config, &model, &mut findings);
+    references::check(&parsed.config, &mut findings);
     unused::check(&parsed.config, &mut findings);
     Checked {
         model,

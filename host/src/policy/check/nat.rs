@@ -12,6 +12,7 @@ use crate::config::ast::Config;
 use crate::config::ast::nat::{
     MappedAddress, NatInterface, NatOperand, ObjectNat, ObjectTranslation, TwiceSource,
 };
+use crate::config::ast::object::NetworkDefinition;
 use crate::config::{Diagnostic, Lost, Parsed, Span, Spanned};
 
 /// Checks NAT.
@@ -23,6 +24,7 @@ pub(super) fn check(parsed: &Parsed, names: &Names<'_>, model: &Model, findings:
     for rule in model.nat.iter().filter(|rule| !rule.inactive) {
         swapped_ports(model, rule, findings);
         shared_with_static(model, rule, findings);
+        options_without_effect(rule, findings);
         if rule.service.as_ref().is_some_and(|service| {
             service.protocol == 17
                 && service.real_source
@@ -90,23 +92,27 @@ fn claim_of_lost(
     until: Span,
 ) -> Option<Claim> {
     let ObjectTranslation::Static {
-        mapped: MappedAddress::Address(mapped),
-        service,
-        ..
+        mapped, service, ..
     } = &nat.translation
     else {
         return None;
     };
-    let IpAddr::V4(mapped) = mapped.node else {
-        return None;
-    };
-    let definition = names.network_object(object)?.definition.as_ref()?;
-    let real = match definition.node {
-        crate::config::ast::object::NetworkDefinition::Host(IpAddr::V4(real)) => {
-            Some(real.to_bits())
+    let host = |name: &str| {
+        let definition = names.network_object(name)?.definition.as_ref()?;
+        match definition.node {
+            NetworkDefinition::Host(IpAddr::V4(address)) => Some(address),
+            _ => None,
         }
-        _ => None,
     };
+    let mapped = match mapped {
+        MappedAddress::Address(address) => match address.node {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(_) => return None,
+        },
+        MappedAddress::Object(name) => host(name)?,
+        MappedAddress::Interface(_) => return None,
+    };
+    let real = host(object).map(Ipv4Addr::to_bits);
     let interface = match &nat.mapped_interface {
         NatInterface::Any => None,
         NatInterface::Named(name) => Some(model.interface_named(name)?),
@@ -438,6 +444,29 @@ fn swapped_ports(model: &Model, rule: &NatRule, findings: &mut Findings) {
             .with_help(format!("the real port comes first: `{mapped_port} {real_port}` if the host listens on {mapped_port}"))
             .with_related(ace.span, "this line names the port"),
         );
+    }
+}
+
+/// Options that the device refuses or that do nothing in this rule.
+fn options_without_effect(rule: &NatRule, findings: &mut Findings) {
+    match &rule.source {
+        NatSource::Dynamic { pool, .. } if pool.extended && pool.interface => findings.push(
+            Diagnostic::warning(
+                "W0309",
+                rule.span,
+                "an `extended` pool does not go with the interface's address behind it",
+            )
+            .with_help("remove `extended` or `interface`"),
+        ),
+        NatSource::Static(map) if rule.route_lookup && !map.is_identity() => findings.push(
+            Diagnostic::warning(
+                "W0310",
+                rule.span,
+                "`route-lookup` is meant for identity NAT: the device refuses it in this rule",
+            )
+            .with_help("remove it: the rule itself tells the egress interface"),
+        ),
+        _ => {}
     }
 }
 

@@ -27,41 +27,79 @@ fn with_pair(text: &str) -> String {
     format!("{PAIR}{text}")
 }
 
-fn line_of(text: &str, nth: usize, needle: &str) -> u32 {
-    let found = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.contains(needle))
-        .nth(nth);
-    found.expect("the seed has such a line").0 as u32 + 1
+/// Findings about NAT, with the lines of the other places they name.
+fn nat_findings_of(text: &str) -> Vec<(&'static str, u32, Vec<u32>)> {
+    check(&parse(text))
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.code[1..].starts_with("03"))
+        .map(|finding| {
+            let related = finding.related.iter().map(|place| place.span.line);
+            (finding.code, finding.span.line, related.collect())
+        })
+        .collect()
 }
 
 #[test]
 fn the_seed_as_printed_has_its_conflicts_on_the_right_lines() {
     let text = include_str!("../../../../tests/cases/seed-verbatim/setup.cfg");
-    // 10.0.0.3 takes udp 5070 while 10.0.0.2 still has it.
-    expect(text, "E0301", line_of(text, 1, "service udp 5070"));
-    // The name of 10.0.0.2 in the block of 10.0.0.3.
-    expect(
-        text,
-        "W0301",
-        line_of(text, 1, "object network obj-10.0.0.2-03"),
+    let lines: Vec<&str> = text.lines().collect();
+    let prompt = "hostname(config-network-object)# ";
+    assert_eq!(
+        nat_findings_of(text),
+        [
+            // 10.0.0.3 takes udp 5070 while 10.0.0.2 still has it.
+            ("E0301", 33, vec![15]),
+            // The name of 10.0.0.2 among the objects of 10.0.0.3, and the rule of line 15 that line 37 replaces.
+            ("W0301", 35, vec![15, 37]),
+            ("N0308", 46, vec![6]),
+            // tcp 5269 of the first public address, for the third node.
+            ("E0301", 91, vec![63]),
+        ]
     );
-    // tcp 5269 of the first public address, for the third node.
-    let last = line_of(
-        text,
-        1,
-        "source static obj_host_10.0.0.4 obj_host_192.0.2.1\n".trim_end(),
+    // That the numbers are those of the lines meant.
+    for (line, command) in [
+        (6, "nat (inside,outside) static 192.0.2.1 service tcp 5061"),
+        (15, "nat (inside,outside) static 192.0.2.1 service udp 5070"),
+        (33, "nat (inside,outside) static 192.0.2.1 service udp 5070"),
+        (37, "nat (inside,outside) static 192.0.2.1 service tcp 5070"),
+        (46, "nat (inside,outside) dynamic 192.0.2.1"),
+    ] {
+        assert_eq!(lines[line - 1].strip_prefix(prompt), Some(command));
+    }
+    assert_eq!(
+        lines[34],
+        "hostname(config)# object network obj-10.0.0.2-03"
     );
-    let last = last.max(line_of(
-        text,
-        2,
-        "source static obj_host_10.0.0.4 obj_host_192.0.2.1",
-    ));
-    expect(text, "E0301", last);
-    let service = line_of(text, 0, "obj_udp_source_eq_5269");
-    expect(text, "E0202", service);
+    for (line, node) in [(63, "10.0.0.2"), (91, "10.0.0.4")] {
+        assert_eq!(
+            lines[line - 1],
+            format!("nat (inside,outside) source static obj_host_{node} obj_host_192.0.2.1")
+        );
+        assert_eq!(
+            lines[line + 1],
+            "obj_tcp_source_eq_5269 obj_tcp_source_eq_5269"
+        );
+    }
+    expect(text, "E0202", 62);
     expect(text, "W0201", 0);
+}
+
+/// The vendor's sample: the node listens on 5062, the line says the other way round.
+#[test]
+fn a_service_with_real_and_mapped_port_exchanged_is_told_by_the_access_list() {
+    let sample = |ports: &str| {
+        with_pair(&format!(
+            "object network node\n host 10.0.0.2\n nat (inside,outside) static 192.0.2.1 service tcp {ports}\n\
+             access-list ent_y_to_x extended permit tcp host 192.0.2.254 host 10.0.0.2 eq 5062\n\
+             access-group ent_y_to_x in interface outside\n"
+        ))
+    };
+    assert_eq!(
+        nat_findings_of(&sample("5061 5062")),
+        [("W0303", 9, vec![10])]
+    );
+    assert_eq!(nat_findings_of(&sample("5062 5061")), []);
 }
 
 #[test]
@@ -140,6 +178,119 @@ fn inspection_findings() {
     expect(&text, "W0502", 21);
     expect(&text, "W0504", 22);
     expect(&text, "E0209", 23);
+}
+
+#[test]
+fn names_must_not_be_shared_by_object_and_group() {
+    let text = with_pair(
+        "object network same\n host 10.0.0.5\nobject-group network same\n network-object host 10.0.0.6\n\
+         object service svc\n service tcp\nobject-group service svc tcp\n port-object eq 5\n\
+         object network svc\n host 10.0.0.7\n",
+    );
+    let mut found = findings(&text);
+    found.retain(|(code, _)| *code != "W0402");
+    assert_eq!(found, [("E0212", 9), ("E0212", 13)]);
+}
+
+#[test]
+fn names_in_inspect_maps_and_proxies_must_lead_somewhere() {
+    let text = with_pair(
+        "regex known x\nclass-map type regex match-any some\n match regex known\n match regex lost\n\
+         class-map type inspect sip match-all mine\n match called-party regex known\n match calling-party regex gone\n match message-path regex class away\n\
+         policy-map type inspect sip m\n match content type regex off\n  drop\n class mine\n  drop\n class other\n  drop\n\
+         crypto ca trustpoint own\n enrollment self\n\
+         tls-proxy p\n server trust-point own\n client trust-point nowhere\n client ldc issuer own\n client cipher-suite aes128-sha1\n\
+         class-map bare\n\
+         policy-map g\n class bare\n  inspect sip m tls-proxy p\n  inspect skinny phone-proxy pp\n\
+         service-policy g global\n",
+    );
+    let mut found = findings(&text);
+    found.retain(|(code, _)| *code != "W0502");
+    assert_eq!(
+        found,
+        [
+            ("E0213", 10),
+            ("E0213", 13),
+            ("E0208", 14),
+            ("E0213", 16),
+            ("E0208", 20),
+            ("W0505", 26),
+            ("E0403", 27),
+            ("W0506", 28),
+            ("W0508", 29),
+            ("W0507", 33),
+        ]
+    );
+    let signs = text.replace(" enrollment self\n", " proxy-ldc-issuer\n");
+    assert!(!findings(&signs).iter().any(|(code, _)| *code == "E0403"));
+}
+
+#[test]
+fn parts_of_policies_that_nothing_names_are_reported() {
+    let text = with_pair(
+        "time-range t\n periodic daily 0:00 to 12:00\n\
+         tls-proxy p\npolicy-map type inspect sip m\nclass-map c\n match any\npolicy-map g\n class class-default\n  inspect sip\n",
+    );
+    assert_eq!(
+        findings(&text),
+        [7, 9, 10, 11, 13].map(|line| ("W0402", line))
+    );
+}
+
+#[test]
+fn a_class_behind_one_that_takes_everything_is_never_reached() {
+    let text = with_pair(
+        "class-map all\n match any\nclass-map port\n match port tcp eq sip\n\
+         policy-map g\n class all\n  inspect skinny\n class port\n  inspect sip\n class inspection_default\n  inspect skinny\n\
+         service-policy g global\n",
+    );
+    assert_eq!(findings(&text), [("W0504", 16)]);
+}
+
+#[test]
+fn options_that_do_nothing_or_are_for_ipv6_are_named() {
+    let text = with_pair(
+        "object network pool\n range 192.0.2.60 192.0.2.70\n\
+         object network a\n subnet 10.0.0.0 255.255.255.0\n nat (inside,outside) dynamic pat-pool pool interface extended\n\
+         object network b\n host 10.0.0.6\n nat (inside,outside) static 192.0.2.9 route-lookup\n\
+         object network c\n host 10.0.0.7\n nat (inside,outside) static interface ipv6 service tcp 1 1\n\
+         nat (inside,outside) source static b b route-lookup\n\
+         nat (inside,outside) source dynamic b interface ipv6\n\
+         interface GigabitEthernet0/0\n ipv6 address 2001:db8::1/64\n",
+    );
+    assert_eq!(
+        findings(&text),
+        [
+            ("W0309", 11),
+            ("W0310", 14),
+            ("W0205", 17),
+            ("W0205", 19),
+            ("W0205", 21)
+        ]
+    );
+    let (model, _) = crate::policy::lower(&parse(&text).config);
+    assert_eq!(model.nat.len(), 3, "the IPv6 rules are left out");
+}
+
+#[test]
+fn a_mapped_address_is_found_as_a_source_too() {
+    let text = with_pair(
+        "object network a\n host 10.0.0.5\n nat (inside,outside) static 192.0.2.9\n\
+         access-list x extended permit tcp host 192.0.2.9 host 192.0.2.254 eq 5061\n\
+         class-map x\n match access-list x\npolicy-map g\n class x\n  inspect sip\nservice-policy g global\n",
+    );
+    assert_eq!(findings(&text), [("W0304", 10)]);
+}
+
+#[test]
+fn a_rule_that_was_replaced_conflicts_with_what_came_in_between() {
+    let text = with_pair(
+        "object network public\n host 192.0.2.9\n\
+         object network a\n host 10.0.0.5\n nat (inside,outside) static public service tcp 1 1\n\
+         object network b\n host 10.0.0.6\n nat (inside,outside) static 192.0.2.9 service tcp 1 1\n\
+         object network a\n nat (inside,outside) static public service tcp 1 2\n",
+    );
+    expect(&text, "E0301", 14);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::lower::Findings;
 use crate::config::ast::Config;
 use crate::config::ast::access_list::{Entry, ExtendedEntry, IcmpSpec, PortSpec, ProtocolSpec};
-use crate::config::ast::mpf::ClassMatch;
+use crate::config::ast::mpf::{ClassAction, ClassMatch};
 use crate::config::ast::nat::{
     MappedAddress, NatOperand, ObjectNat, ObjectTranslation, TwiceNat, TwiceSource,
 };
@@ -13,21 +13,69 @@ use crate::config::ast::object::{IcmpMember, NetworkMember, ProtocolMember, Serv
 use crate::config::ast::primitive::Endpoint;
 use crate::config::{Diagnostic, Name};
 
-/// Reports objects, groups and access lists that nothing names.
+/// Reports what nothing names: objects, groups, access lists, time ranges, and the parts of service policies.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
-    let used = Used::by(config);
-    let mut report = |what: &str, name: &Name| {
-        if !used.names.contains(name.as_str()) {
-            findings.push(
-                Diagnostic::warning(
-                    "W0402",
-                    name.span,
-                    format!("{what} {} is never used", name.node),
-                )
-                .with_help("remove it, or look for a mistyped name where it should be used"),
-            );
-        }
+    objects(config, findings);
+    policies(config, findings);
+}
+
+/// Reports a name that is not among the used ones.
+fn report(what: &str, name: &Name, used: &HashSet<&str>, findings: &mut Findings) {
+    if !used.contains(name.as_str()) {
+        findings.push(
+            Diagnostic::warning(
+                "W0402",
+                name.span,
+                format!("{what} {} is never used", name.node),
+            )
+            .with_help("remove it, or look for a mistyped name where it should be used"),
+        );
+    }
+}
+
+/// Maps and proxies have a namespace each. Whether what names them is itself used is said once, at its own name.
+fn policies(config: &Config, findings: &mut Findings) {
+    let policies = config.service_policies.iter();
+    let used: HashSet<&str> = policies.map(|line| line.policy_map.as_str()).collect();
+    for map in &config.policy_maps {
+        report("policy-map", &map.name, &used, findings);
+    }
+    let classes = || config.policy_maps.iter().flat_map(|map| &map.classes);
+    let mut used: HashSet<&str> = classes().map(|class| class.class.as_str()).collect();
+    // Every device has it, used or not.
+    used.insert("inspection_default");
+    for map in &config.class_maps {
+        report("class-map", &map.name, &used, findings);
+    }
+    let actions = || classes().flat_map(|class| &class.actions);
+    let inspections = || {
+        actions().filter_map(|action| match &action.node {
+            ClassAction::Inspect(inspect) => Some(inspect),
+            _ => None,
+        })
     };
+    let maps = inspections().filter_map(|inspect| inspect.map.as_ref());
+    let used: HashSet<&str> = maps.map(|name| name.as_str()).collect();
+    for map in &config.inspect_maps {
+        report("policy-map type inspect", &map.name, &used, findings);
+    }
+    let proxies = inspections().filter_map(|inspect| inspect.tls_proxy.as_ref());
+    let used: HashSet<&str> = proxies.map(|name| name.as_str()).collect();
+    for proxy in &config.tls_proxies {
+        report("tls-proxy", &proxy.name, &used, findings);
+    }
+    let lines = config.access_lists.iter().flat_map(|list| list.extended());
+    let ranges = lines.filter_map(|(_, _, entry)| entry.time_range.as_ref());
+    let used: HashSet<&str> = ranges.map(|name| name.as_str()).collect();
+    for range in &config.time_ranges {
+        report("time-range", &range.name, &used, findings);
+    }
+}
+
+/// Objects, groups, access lists.
+fn objects(config: &Config, findings: &mut Findings) {
+    let used = Used::by(config);
+    let mut report = |what: &str, name: &Name| report(what, name, &used.names, findings);
     for object in config
         .network_objects
         .iter()
