@@ -9,8 +9,16 @@ use super::{Failure, Outcome, report};
 use crate::config::{self, MAX_TEXT_BYTES};
 use crate::policy;
 
+const EXAMPLE: &str = "\
+Example:
+  postern check firewall.cfg
+  ssh firewall show running-config | postern check - --format json
+
+Exit code: 0 without errors, 1 with errors (warnings do not count), 2 when the file cannot be read.";
+
 /// Arguments of `check`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
 pub struct Arguments {
     /// Configuration in ASA command language; `-` reads standard input
     config: String,

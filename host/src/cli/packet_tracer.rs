@@ -1,7 +1,8 @@
 //! `postern packet-tracer`: what happens to a packet, told phase by phase.
 //!
 //! The words after the options are the device's own: `input IF tcp SRC SPORT DST DPORT`, `input IF icmp SRC TYPE CODE
-//! [ID] DST`, `input IF rawip SRC PROTO DST`. Ports may be names. This engine asks the evaluator, which walks the
+//! [ID] DST`, `input IF rawip SRC PROTO DST`. Ports may be names. Those of SCTP must be there and are not looked at, as
+//! on the card. This engine asks the evaluator, which walks the
 //! configuration; engines that run the packet through a card's tables start from the same [`Request`].
 
 use std::fmt;
@@ -26,8 +27,16 @@ use crate::runtime::report::Describer;
 use crate::runtime::tracer::{CardTrace, trace_on_card};
 use crate::vfio::child::Engine;
 
+const EXAMPLE: &str = "\
+Example:
+  postern packet-tracer --config firewall.cfg input outside tcp 192.0.2.254 40000 192.0.2.1 5061
+  postern packet-tracer --config firewall.cfg --engine model input inside icmp 10.0.0.2 echo 0 192.0.2.254
+
+Exit code: 0 with an answer, also when the packet is dropped; 2 when there is none.";
+
 /// Arguments of `packet-tracer`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
 pub struct Arguments {
     /// Configuration file.
     #[arg(long)]
@@ -38,7 +47,7 @@ pub struct Arguments {
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// input IF {tcp|udp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or input IF rawip SRC PROTO DST.
+    /// input IF {tcp|udp|sctp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or input IF rawip SRC PROTO DST.
     #[arg(required = true, num_args = 1..)]
     pub packet: Vec<String>,
 }
@@ -137,7 +146,7 @@ impl Request {
 }
 
 /// How a packet is described.
-const USAGE: &str = "input IF {tcp|udp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or \
+const USAGE: &str = "input IF {tcp|udp|sctp} SRC SPORT DST DPORT, input IF icmp SRC TYPE CODE [ID] DST, or \
                      input IF rawip SRC PROTO DST";
 
 fn unreadable(what: impl fmt::Display) -> Failure {
@@ -172,15 +181,14 @@ pub fn packet(model: &Model, words: &[&str]) -> Result<Key, Failure> {
                 dport: port(transport, dport)?,
             })
         }
+        ("sctp", &[src, sport, dst, dport]) => {
+            port(Transport::Sctp, sport)?;
+            port(Transport::Sctp, dport)?;
+            rawip(interface, [src, "132", dst])
+        }
         ("icmp", &[src, kind, code, dst]) => icmp(interface, [src, kind, code, "0", dst]),
         ("icmp", &[src, kind, code, id, dst]) => icmp(interface, [src, kind, code, id, dst]),
-        ("rawip", &[src, proto, dst]) => Ok(Key {
-            interface,
-            proto: number(proto, "protocol")?,
-            src: address(src)?,
-            dst: address(dst)?,
-            ..Key::default()
-        }),
+        ("rawip", &[src, proto, dst]) => rawip(interface, [src, proto, dst]),
         _ => Err(unreadable(format!("cannot read `{}`", words.join(" ")))),
     }
 }
@@ -196,6 +204,16 @@ fn icmp(interface: u8, [src, kind, code, id, dst]: [&str; 5]) -> Result<Key, Fai
         sport: number(id, "ICMP identifier")?,
         dst: address(dst)?,
         dport: u16::from(kind) << 8 | u16::from(code),
+    })
+}
+
+fn rawip(interface: u8, [src, proto, dst]: [&str; 3]) -> Result<Key, Failure> {
+    Ok(Key {
+        interface,
+        proto: number(proto, "protocol")?,
+        src: address(src)?,
+        dst: address(dst)?,
+        ..Key::default()
     })
 }
 

@@ -20,8 +20,15 @@ use crate::runtime::{self, clock};
 use crate::simulator::{self, Simulator};
 use crate::vfio::child::Engine;
 
+const EXAMPLE: &str = "\
+Example:
+  postern replay --config firewall.cfg --rx outside=a.pcap --rx inside=b.pcapng --out result --engine model
+
+Exit code: 0 when all packets were replayed, 1 when the configuration has errors or a capture is broken, 2 for all else.";
+
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
 pub struct Arguments {
     /// Configuration in ASA command language
     #[arg(long, value_name = "CONFIG")]
@@ -152,10 +159,12 @@ fn replay(arguments: &Arguments) -> Result<(), Error> {
 
 /// Reads a configuration that may be loaded.
 fn load(path: &Path) -> Result<(Parsed, Model), Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
     })?;
+    // As `check` reads it; the parser refuses what is too long.
+    let text = String::from_utf8_lossy(&bytes);
     let parsed = config::parse(&text);
     let checked = policy::check(&parsed);
     match checked.errors() {

@@ -128,6 +128,7 @@ fn nat_findings() {
          object service u\n service udp source eq 1\n\
          nat (inside,outside) source static c c service t u\n",
     );
+    expect(&format!("{PAIR}mtu dmz 1500\n"), "E0203", 7);
     expect(&text, "E0302", 9);
     expect(&text, "W0307", 12);
     expect(&text, "W0303", 15);

@@ -36,6 +36,7 @@ pub(super) fn lower(config: &Config, model: &mut Model, findings: &mut Findings)
     }
     if named.is_empty() {
         assume_pair(model, findings);
+        mtus(config, model, findings);
         static_routes(config, model, findings);
         sort_routes(model);
         return;
@@ -44,6 +45,7 @@ pub(super) fn lower(config: &Config, model: &mut Model, findings: &mut Findings)
     named.sort_by_key(|interface| interface.port.is_none());
     named.truncate(LIMIT);
     model.interfaces = named;
+    mtus(config, model, findings);
     connected_routes(config, model);
     static_routes(config, model, findings);
     sort_routes(model);
@@ -194,6 +196,14 @@ fn connected_routes(config: &Config, model: &mut Model) {
         })
         .collect();
     model.routes.extend(routes);
+}
+
+fn mtus(config: &Config, model: &Model, findings: &mut Findings) {
+    for mtu in &config.mtus {
+        if model.interface_named(&mtu.interface).is_none() {
+            findings.unknown("E0203", "interface", &mtu.interface);
+        }
+    }
 }
 
 fn static_routes(config: &Config, model: &mut Model, findings: &mut Findings) {

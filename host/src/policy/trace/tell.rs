@@ -109,19 +109,19 @@ impl<'t> Teller<'t> {
         }
         self.per_session();
         self.phase("IP-OPTIONS", "", true, &[], Vec::new());
-        self.translated(mapped);
-        if matches!(
-            decision.verdict,
-            Verdict::Drop(DropReason::XlateFailed | DropReason::NoXlateToPatPool)
-        ) {
-            return;
-        }
         if let Some(class) = decision.inspect {
             let subtype = match self.model.class(class).inspect.as_ref().map(|i| i.protocol) {
                 Some(InspectProtocol::Skinny) => "inspect-skinny",
                 _ => "inspect-sip",
             };
             self.class("INSPECT", subtype, class);
+        }
+        self.translated(mapped);
+        if matches!(
+            decision.verdict,
+            Verdict::Drop(DropReason::XlateFailed | DropReason::NoXlateToPatPool)
+        ) {
+            return;
         }
         self.rpf_check();
         if decision.verdict == Verdict::Permit {
