@@ -4,7 +4,7 @@ use super::mpf::INSPECTORS;
 use super::{Handler, Mode, Parser};
 use crate::config::ast::inspect::{
     InspectAction, InspectClass, InspectCondition, InspectMap, InspectMatch, InspectRule,
-    InspectVerdict, MatchSubject, Parameter, RegexRef, SipField, SipMethod, UriScheme,
+    InspectVerdict, MatchSubject, RegexRef, SipField, SipMethod, UriScheme,
 };
 use crate::config::ast::mpf::InspectProtocol;
 use crate::config::cursor::{
@@ -35,28 +35,6 @@ pub const RULE_COMMANDS: Keywords<'static, Handler> = &[
     ("parameters", parameters),
     ("match", map_match),
     ("class", map_class),
-    ("description", description),
-];
-
-/// Commands of `parameters`.
-pub const PARAMETER_COMMANDS: Keywords<'static, Handler> = &[
-    ("im", parameter),
-    ("ip-address-privacy", parameter),
-    ("traffic-non-sip", parameter),
-    ("rtp-conformance", parameter),
-    ("max-forwards-validation", parameter),
-    ("software-version", parameter),
-    ("state-checking", parameter),
-    ("strict-header-validation", parameter),
-    ("uri-non-sip", parameter),
-    ("trust-verification-server", parameter),
-    ("enforce-registration", parameter),
-    ("message-id", parameter),
-    ("sccp-prefix-len", parameter),
-    ("timeout", parameter),
-    ("match", map_match),
-    ("class", map_class),
-    ("parameters", parameters),
     ("description", description),
 ];
 
@@ -139,7 +117,8 @@ fn map_index(mode: Mode) -> Option<usize> {
     }
 }
 
-fn description(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
+/// `description TEXT` of a map or class.
+pub fn description(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     let text = c.take_unless_negated(|c| c.take_text("a description"))?;
     if let Mode::InspectClass(index) = p.mode {
         if let Some(class) = p.config.inspect_classes.get_mut(index) {
@@ -156,7 +135,8 @@ fn description(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     Ok(Mode::InspectMap(index))
 }
 
-fn parameters(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
+/// `parameters`.
+pub fn parameters(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     c.end()?;
     let Some(index) = map_index(p.mode) else {
         return Ok(p.mode);
@@ -196,7 +176,8 @@ fn class_match(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     Ok(p.mode)
 }
 
-fn map_match(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
+/// `match …` in a map.
+pub fn map_match(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     let map = map_index(p.mode).and_then(|index| p.config.inspect_maps.get(index));
     let Some(protocol) = map.map(|map| map.protocol) else {
         return Ok(p.mode);
@@ -205,7 +186,8 @@ fn map_match(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     open_rule(p, c, condition)
 }
 
-fn map_class(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
+/// `class NAME` in a map.
+pub fn map_class(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     let condition = InspectCondition::Class(c.take_name("a class-map", MAX_NAME)?);
     open_rule(p, c, condition)
 }
@@ -349,7 +331,7 @@ fn take_message_id(c: &mut Cursor) -> Taken<MatchSubject> {
 }
 
 /// `0x181` or `385`, up to 16 bits.
-fn take_hex(c: &mut Cursor) -> Taken<Spanned<u32>> {
+pub fn take_hex(c: &mut Cursor) -> Taken<Spanned<u32>> {
     let token = c.take("a number such as 0x181")?;
     let parsed = match token.text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
@@ -380,7 +362,8 @@ const ACTIONS: Keywords<'static, ActionWord> = &[
     ("log", ActionWord::Log),
 ];
 
-fn take_action_words(c: &mut Cursor) -> Taken<InspectAction> {
+/// `drop log`, `rate-limit N`, `log`, ….
+pub fn take_action_words(c: &mut Cursor) -> Taken<InspectAction> {
     let verdict = match c.take_keyword("an action", ACTIONS)? {
         ActionWord::Log => {
             return Ok(InspectAction {
@@ -430,167 +413,4 @@ fn action(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     }
     rule.action = (!c.is_negated).then(|| Spanned::new(action, c.span()));
     Ok(p.mode)
-}
-
-fn parameter(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
-    let Mode::InspectParameters(index) = p.mode else {
-        return Ok(p.mode);
-    };
-    let Some(protocol) = p.config.inspect_maps.get(index).map(|map| map.protocol) else {
-        return Ok(p.mode);
-    };
-    c.rewind();
-    let parameter = match protocol {
-        InspectProtocol::Sip => take_sip_parameter(c)?,
-        InspectProtocol::Skinny => take_skinny_parameter(c)?,
-    };
-    c.end()?;
-    let lines = &mut p.config.inspect_maps[index].parameters;
-    let same = |known: &Spanned<Parameter>| {
-        std::mem::discriminant(&known.node) == std::mem::discriminant(&parameter)
-    };
-    let found = lines.iter().position(same);
-    // `no` of a switch is a setting; `no` of anything else removes it.
-    let is_switch = matches!(
-        parameter,
-        Parameter::Im(_) | Parameter::IpAddressPrivacy(_) | Parameter::TrafficNonSip(_)
-    );
-    let line = Spanned::new(parameter, c.span());
-    match (found, c.is_negated && !is_switch) {
-        (Some(at), false) => lines[at] = line,
-        (None, false) => lines.push(line),
-        (Some(at), true) => drop(lines.remove(at)),
-        (None, true) => p.nothing_to_remove(c),
-    }
-    Ok(p.mode)
-}
-
-#[derive(Clone, Copy)]
-enum SipWord {
-    Im,
-    Privacy,
-    NonSip,
-    Rtp,
-    MaxForwards,
-    Software,
-    State,
-    Strict,
-    UriNonSip,
-    TrustServer,
-}
-
-fn take_sip_parameter(c: &mut Cursor) -> Taken<Parameter> {
-    let word = c.take_keyword(
-        "a SIP parameter",
-        &[
-            ("im", SipWord::Im),
-            ("ip-address-privacy", SipWord::Privacy),
-            ("traffic-non-sip", SipWord::NonSip),
-            ("rtp-conformance", SipWord::Rtp),
-            ("max-forwards-validation", SipWord::MaxForwards),
-            ("software-version", SipWord::Software),
-            ("state-checking", SipWord::State),
-            ("strict-header-validation", SipWord::Strict),
-            ("uri-non-sip", SipWord::UriNonSip),
-            ("trust-verification-server", SipWord::TrustServer),
-        ],
-    )?;
-    let is_on = !c.is_negated;
-    Ok(match word {
-        SipWord::Im => Parameter::Im(is_on),
-        SipWord::Privacy => Parameter::IpAddressPrivacy(is_on),
-        SipWord::NonSip => Parameter::TrafficNonSip(is_on),
-        SipWord::Rtp => Parameter::RtpConformance {
-            enforce_payload_type: c.eat("enforce-payloadtype"),
-        },
-        SipWord::MaxForwards => Parameter::MaxForwardsValidation(take_check_action(c, false)?),
-        SipWord::Software => Parameter::SoftwareVersion(take_check_action(c, true)?),
-        SipWord::State => Parameter::StateChecking(take_check_action(c, false)?),
-        SipWord::Strict => Parameter::StrictHeaderValidation(take_check_action(c, false)?),
-        SipWord::UriNonSip => Parameter::UriNonSip(take_check_action(c, true)?),
-        SipWord::TrustServer => {
-            if c.take_keyword("ip or port", &[("ip", true), ("port", false)])? {
-                Parameter::TrustVerificationAddress(c.take_address()?.node)
-            } else {
-                let port = c.take_number("a port", 1, 65535)?;
-                Parameter::TrustVerificationPort(port.node as u16)
-            }
-        }
-    })
-}
-
-/// `action …`: `mask` for the checks that hide a field, the rest for the others.
-fn take_check_action(c: &mut Cursor, hides_field: bool) -> Taken<InspectAction> {
-    if c.is_negated && c.is_at_end() {
-        return Ok(InspectAction {
-            verdict: None,
-            log: true,
-        });
-    }
-    c.expect("action")?;
-    let token = c.peek();
-    let action = take_action_words(c)?;
-    let fits = match action.verdict {
-        None => true,
-        Some(InspectVerdict::Mask) => hides_field,
-        Some(InspectVerdict::RateLimit(_)) => false,
-        Some(_) => !hides_field,
-    };
-    match token {
-        Some(token) if !fits => Err(unexpected(token, "an action this check can take")),
-        _ => Ok(action),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum SkinnyWord {
-    Registration,
-    MessageId,
-    PrefixLength,
-    Timeout,
-    Rtp,
-}
-
-fn take_skinny_parameter(c: &mut Cursor) -> Taken<Parameter> {
-    let word = c.take_keyword(
-        "a skinny parameter",
-        &[
-            ("enforce-registration", SkinnyWord::Registration),
-            ("message-id", SkinnyWord::MessageId),
-            ("sccp-prefix-len", SkinnyWord::PrefixLength),
-            ("timeout", SkinnyWord::Timeout),
-            ("rtp-conformance", SkinnyWord::Rtp),
-        ],
-    )?;
-    Ok(match word {
-        SkinnyWord::Registration => Parameter::EnforceRegistration,
-        SkinnyWord::MessageId => {
-            c.expect("max")?;
-            Parameter::MessageIdMax(take_hex(c)?.node)
-        }
-        SkinnyWord::PrefixLength => {
-            let is_max = c.take_keyword("max or min", &[("max", true), ("min", false)])?;
-            let length = c.take_number("a length", 0, u32::MAX)?.node;
-            if is_max {
-                Parameter::PrefixLengthMax(length)
-            } else {
-                Parameter::PrefixLengthMin(length)
-            }
-        }
-        SkinnyWord::Timeout => {
-            let is_media = c.take_keyword(
-                "media or signaling",
-                &[("media", true), ("signaling", false)],
-            )?;
-            let seconds = c.take_duration()?.node;
-            if is_media {
-                Parameter::MediaTimeout(seconds)
-            } else {
-                Parameter::SignalingTimeout(seconds)
-            }
-        }
-        SkinnyWord::Rtp => Parameter::RtpConformance {
-            enforce_payload_type: c.eat("enforce-payloadtype"),
-        },
-    })
 }

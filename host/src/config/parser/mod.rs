@@ -8,18 +8,23 @@
 mod primitive;
 mod interface;
 mod object;
+mod object_group;
 mod access_list;
+mod time_range;
 mod nat;
 mod tls_proxy;
+mod class_map;
 mod mpf;
 mod inspect;
+mod inspect_parameters;
 mod timeout;
 mod kept;
 mod clear;
 mod driver;
 
-pub use access_list::{DAYS, LOG_LEVELS, month_name};
+pub use access_list::LOG_LEVELS;
 pub use inspect::{SIP_FIELDS, SIP_METHODS};
+pub use time_range::{DAYS, month_name};
 
 use std::collections::HashMap;
 
@@ -33,7 +38,7 @@ use super::diagnostic::Diagnostic;
 use super::lexer::lex;
 use super::source::{Name, Source, Span, Spanned};
 use super::{Overwritten, Parsed};
-use object::GroupKind;
+use object_group::GroupKind;
 
 /// Takes the words after the keyword, changes the tree, and returns the mode of the next line.
 type Handler = fn(&mut Parser, &mut Cursor) -> Taken<Mode>;
@@ -74,19 +79,19 @@ impl Mode {
             Mode::Interface(_) => interface::COMMANDS,
             Mode::NetworkObject(_) => object::NETWORK_COMMANDS,
             Mode::ServiceObject(_) => object::SERVICE_COMMANDS,
-            Mode::NetworkGroup(_) => object::NETWORK_GROUP_COMMANDS,
-            Mode::ServiceGroup(_) => object::SERVICE_GROUP_COMMANDS,
-            Mode::ProtocolGroup(_) => object::PROTOCOL_GROUP_COMMANDS,
-            Mode::IcmpGroup(_) => object::ICMP_GROUP_COMMANDS,
-            Mode::TimeRange(_) => access_list::TIME_RANGE_COMMANDS,
+            Mode::NetworkGroup(_) => object_group::NETWORK_COMMANDS,
+            Mode::ServiceGroup(_) => object_group::SERVICE_COMMANDS,
+            Mode::ProtocolGroup(_) => object_group::PROTOCOL_COMMANDS,
+            Mode::IcmpGroup(_) => object_group::ICMP_COMMANDS,
+            Mode::TimeRange(_) => time_range::COMMANDS,
             Mode::TlsProxy(_) => tls_proxy::COMMANDS,
-            Mode::ClassMap(_) => mpf::CLASS_MAP_COMMANDS,
-            Mode::RegexClass(_) => mpf::REGEX_CLASS_COMMANDS,
+            Mode::ClassMap(_) => class_map::COMMANDS,
+            Mode::RegexClass(_) => class_map::REGEX_COMMANDS,
             Mode::InspectClass(_) => inspect::CLASS_COMMANDS,
             Mode::PolicyMap(_) => mpf::POLICY_MAP_COMMANDS,
             Mode::PolicyClass(..) => mpf::POLICY_CLASS_COMMANDS,
             Mode::InspectMap(_) => inspect::MAP_COMMANDS,
-            Mode::InspectParameters(_) => inspect::PARAMETER_COMMANDS,
+            Mode::InspectParameters(_) => inspect_parameters::COMMANDS,
             Mode::InspectRule(..) => inspect::RULE_COMMANDS,
         }
     }
@@ -126,7 +131,7 @@ const fn block(handler: Handler) -> Command {
 const GLOBAL: Keywords<'static, Command> = &[
     ("access-group", line(access_list::access_group)),
     ("access-list", line(access_list::access_list)),
-    ("class-map", block(mpf::class_map)),
+    ("class-map", block(class_map::class_map)),
     ("clear", line(clear::clear)),
     ("configure", line(configure)),
     ("copy", line(exec)),
@@ -143,12 +148,12 @@ const GLOBAL: Keywords<'static, Command> = &[
     ("names", line(names)),
     ("nat", line(nat::twice_nat)),
     ("object", block(object::object)),
-    ("object-group", block(object::object_group)),
+    ("object-group", block(object_group::object_group)),
     ("packet-tracer", line(exec)),
     ("ping", line(exec)),
     ("policy-map", block(mpf::policy_map)),
     ("quit", line(exit)),
-    ("regex", line(mpf::regex)),
+    ("regex", line(class_map::regex)),
     ("reload", line(exec)),
     ("route", line(interface::route)),
     ("same-security-traffic", line(interface::same_security)),
@@ -156,7 +161,7 @@ const GLOBAL: Keywords<'static, Command> = &[
     ("show", line(exec)),
     ("ssl", line(kept::ssl)),
     ("static", line(nat::old_command)),
-    ("time-range", block(access_list::time_range)),
+    ("time-range", block(time_range::time_range)),
     ("timeout", line(timeout::timeout)),
     ("tls-proxy", block(tls_proxy::tls_proxy)),
     ("write", line(exec)),
@@ -222,7 +227,7 @@ pub fn parse(text: &str) -> Parsed {
     let lines = lex(source.text(), &mut diagnostics);
     let mut group_kinds = HashMap::new();
     for line in &lines {
-        if let Some((name, kind)) = object::opened_group(line) {
+        if let Some((name, kind)) = object_group::opened_group(line) {
             group_kinds.entry(name).or_insert((kind, line.span));
         }
     }
