@@ -5,6 +5,8 @@
 
 /// Access lists: entries out of reach, mapped addresses where real ones belong.
 mod access;
+/// What does not fit the card.
+mod fit;
 /// Service policies: classes and inspection.
 mod inspect;
 /// NAT: conflicts, overlaps, mistakes in typing.
@@ -54,6 +56,7 @@ pub fn check(parsed: &Parsed) -> Checked {
     inspect::check(&parsed.config, &model, &mut findings);
     references::check(&parsed.config, &mut findings);
     unused::check(&parsed.config, &mut findings);
+    fit::check(&model, &mut findings);
     Checked {
         model,
         diagnostics: findings.sorted(),

@@ -295,6 +295,51 @@ fn a_rule_that_was_replaced_conflicts_with_what_came_in_between() {
 }
 
 #[test]
+fn what_does_not_fit_the_card_is_told_where_it_begins() {
+    let mut text = with_pair("");
+    let lines = |count: u32, of: &dyn Fn(u32, [u8; 4]) -> String| -> String {
+        (0..count)
+            .map(|n| of(n, (0x0a01_0000 + n).to_be_bytes()))
+            .collect()
+    };
+    // Two entries of the card are for the two addresses of ours.
+    let slots = layout::table::ACL_SLOTS as u32 - 2;
+    text += &lines(slots, &|n, [a, b, c, d]| {
+        format!("access-list A extended permit tcp any host {a}.{b}.{c}.{d} eq {n}\n")
+    });
+    text += "access-group A in interface outside\naccess-group A in interface inside\n";
+    assert_eq!(findings(&text), []);
+    let more = "access-list A extended permit tcp any host 10.9.9.9\n";
+    let found = findings(&format!("{text}{more}"));
+    // The last slot is needed to say that the host decides, so the line that had it is the first to go.
+    assert_eq!(found, [("W0601", 6 + slots)]);
+    let levels = text.replace("access-group A in interface inside\n", "");
+    assert_eq!(findings(&levels), [("W0601", 6 + slots)]);
+
+    let mut text = with_pair("");
+    text += &lines(layout::table::DESTINATIONS as u32, &|n, [a, b, c, d]| {
+        format!(
+            "object network o{n}\n host {a}.{b}.{c}.{d}\n nat (inside,outside) static 198.51.{c}.{d}\n"
+        )
+    });
+    assert!(findings(&text).iter().all(|(code, _)| *code == "W0602"));
+    assert_eq!(findings(&text).len(), 1);
+}
+
+#[test]
+fn interfaces_beyond_the_card_are_named() {
+    let mut text = String::new();
+    for n in 0..=layout::table::INTERFACES {
+        text += &format!(
+            "interface GigabitEthernet0/0.{n}\n vlan {}\n nameif i{n}\n",
+            n + 1
+        );
+    }
+    let last = 3 * layout::table::INTERFACES as u32 + 3;
+    assert_eq!(findings(&text), [("W0603", last)]);
+}
+
+#[test]
 fn groups_in_a_circle_end() {
     let text = "object-group network a\n group-object b\nobject-group network b\n group-object a\n\
                 access-list A extended permit ip object-group a any\n";
