@@ -4,7 +4,7 @@ use layout::table::Key;
 
 use super::super::eval::first_match;
 use super::super::lower::Findings;
-use super::super::model::{Ace, Class, ClassSelector, Model};
+use super::super::model::{Ace, AclId, Class, ClassSelector, Model};
 use crate::config::Diagnostic;
 use crate::config::ast::Config;
 use crate::config::ast::inspect::{InspectVerdict, Parameter};
@@ -14,6 +14,10 @@ use crate::config::ast::timeout::Timer;
 /// Usual lifetime of a SUBSCRIBE dialogue, and how much longer `timeout sip` must be.
 const EXPIRY_S: u32 = 30 * 60;
 const MARGIN_S: u32 = 5 * 60;
+
+/// Elements of class lists that are compared with each other: of longer lists nothing is said, since it would take
+/// minutes. Class lists name the few hosts of a federation.
+const ELEMENT_LIMIT: u32 = 256;
 
 /// Checks service policies.
 pub(super) fn check(config: &Config, model: &Model, findings: &mut Findings) {
@@ -26,7 +30,7 @@ pub(super) fn check(config: &Config, model: &Model, findings: &mut Findings) {
 }
 
 /// The access list of a class.
-fn list_of(class: &Class) -> Option<super::super::model::AclId> {
+fn list_of(class: &Class) -> Option<AclId> {
     class.matches.iter().find_map(|selector| match selector {
         ClassSelector::AccessList(acl) => Some(*acl),
         _ => None,
@@ -68,7 +72,10 @@ fn never_reached(model: &Model, earlier: &[Class], class: &Class, findings: &mut
     let Some(inspect) = &class.inspect else {
         return;
     };
-    let aces = list_of(class).map_or(&[][..], |acl| &model.acl(acl).aces);
+    let list = list_of(class);
+    let aces = list
+        .filter(|acl| is_short(model, *acl))
+        .map_or(&[][..], |acl| &model.acl(acl).aces);
     let permits: Vec<&Ace> = aces
         .iter()
         .filter(|ace| ace.permit && ace.elements() > 0)
@@ -85,6 +92,7 @@ fn never_reached(model: &Model, earlier: &[Class], class: &Class, findings: &mut
             .is_some_and(|own| own.protocol == inspect.protocol)
             && (other.interface.is_none() || other.interface == class.interface)
             && (takes_all(other)
+                || list.is_some() && list_of(other) == list && other.matches.len() == 1
                 || !permits.is_empty() && permits.iter().all(|ace| takes(model, other, ace)))
     });
     if let Some(other) = winner {
@@ -103,13 +111,23 @@ fn never_reached(model: &Model, earlier: &[Class], class: &Class, findings: &mut
     }
 }
 
+/// Whether the list of a class is short enough to be compared.
+fn is_short(model: &Model, acl: AclId) -> bool {
+    let elements = model
+        .acl(acl)
+        .aces
+        .iter()
+        .map(|ace| u64::from(ace.elements()));
+    elements.sum::<u64>() <= u64::from(ELEMENT_LIMIT)
+}
+
 /// Whether a class takes both edges of everything an entry permits.
 fn takes(model: &Model, class: &Class, ace: &Ace) -> bool {
     let any = class
         .matches
         .iter()
         .any(|selector| matches!(selector, ClassSelector::Any));
-    let Some(acl) = list_of(class) else {
+    let Some(acl) = list_of(class).filter(|acl| is_short(model, *acl)) else {
         return any;
     };
     let edges = |index: u32, last: bool| -> Option<Key> {
@@ -183,6 +201,13 @@ fn one_way(model: &Model, class: &Class, findings: &mut Findings) {
     let Some(acl) = list_of(class) else {
         return;
     };
+    let federation = || model.classes.iter().filter(|class| is_federation(class));
+    if !federation()
+        .filter_map(list_of)
+        .all(|acl| is_short(model, acl))
+    {
+        return;
+    }
     let permits = |acl| model.acl(acl).aces.iter().filter(|ace| ace.permit);
     let is_reverse = |ace: &Ace, other: &Ace| {
         let meet = |left: &[crate::policy::range::AddressRange],
@@ -191,10 +216,7 @@ fn one_way(model: &Model, class: &Class, findings: &mut Findings) {
         };
         meet(&ace.sources, &other.destinations) && meet(&ace.destinations, &other.sources)
     };
-    let has_reverse = model
-        .classes
-        .iter()
-        .filter(|other| is_federation(other))
+    let has_reverse = federation()
         .filter_map(list_of)
         .any(|other| permits(other).any(|other| permits(acl).any(|ace| is_reverse(ace, other))));
     if !has_reverse && permits(acl).next().is_some() {

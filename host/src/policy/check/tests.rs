@@ -249,6 +249,17 @@ fn a_class_behind_one_that_takes_everything_is_never_reached() {
 }
 
 #[test]
+fn a_class_behind_one_with_the_same_list_is_never_reached_however_long_it_is() {
+    let mut text = with_pair("");
+    for n in 0..300 {
+        text += &format!("access-list x extended permit tcp host 10.0.0.2 any eq {n}\n");
+    }
+    text += "class-map one\n match access-list x\nclass-map two\n match access-list x\n\
+             policy-map g\n class one\n  inspect sip\n class two\n  inspect sip\nservice-policy g global\n";
+    assert_eq!(findings(&text), [("W0504", 314)]);
+}
+
+#[test]
 fn options_that_do_nothing_or_are_for_ipv6_are_named() {
     let text = with_pair(
         "object network pool\n range 192.0.2.60 192.0.2.70\n\
