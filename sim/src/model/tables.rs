@@ -1,6 +1,6 @@
 //! The card's tables, unpacked as they are written so that a packet costs few steps.
 
-use layout::hash::flow_index;
+use layout::hash::{self, flow_index};
 use layout::table::{
     ACL_BANKS, ACL_LANES, ACL_PAGES, ACL_SLOTS, ADJACENCIES, AclEntry, AclHits, AclValid,
     Adjacency, DESTINATION_BANKS, DESTINATIONS, Destination, FLOW_SLOTS, FLOW_STASH,
@@ -83,7 +83,7 @@ impl Tables {
         match table {
             Table::Interface => self.interfaces[index] = Interface::unpack(words),
             Table::Flow => {
-                let flow = FlowEntry::unpack(words);
+                let flow = hash::held(index, &FlowEntry::unpack(words));
                 self.flow_keys[index] = flow.valid.then(|| key_bits(&flow.key()));
                 self.flows[index] = flow;
                 self.stats[index] = FlowStats::default();
