@@ -9,8 +9,8 @@ use layout::csr::{CONTROL, CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISC
 use layout::hash::flow_index;
 use layout::simulator::STAGES;
 use layout::table::{
-    ACL_LANES, ACL_PAGES, ACL_SLOTS, AclEntry, AclValid, Adjacency, FLOW_WAY_ENTRIES, FlowAction,
-    FlowEntry, Interface, Key, PORTS, Table,
+    ACL_LANES, ACL_PAGES, ACL_SLOTS, AclEntry, AclValid, Adjacency, DESTINATIONS, Destination,
+    FLOW_WAY_ENTRIES, FlowAction, FlowEntry, Interface, Key, PORTS, Table,
 };
 use sim::frame::{Frame, Transport};
 use sim::{Access, Body, Card, Model, Verilated};
@@ -23,6 +23,8 @@ const CLIENT: u32 = 0x0a00_0002;
 const SERVER: u32 = 0xc633_6407;
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;
+/// Source port that the last ACL slot but one permits.
+const MISS_PORT: u16 = 60_000;
 const BURST: usize = 64;
 const MAX_CLOCKS: u64 = 100_000_000;
 
@@ -31,6 +33,8 @@ const MAX_CLOCKS: u64 = 100_000_000;
 enum Case {
     /// A known flow with source PAT.
     Hit,
+    /// No flow, permitted by the last ACL slot but one: goes to the host.
+    Miss,
     /// No flow, denied by the last ACL slot.
     Deny,
 }
@@ -39,20 +43,32 @@ type Clocks = [u64; STAGES.len()];
 
 fn main() {
     println!("clocks per frame back to back, and latency in clocks of a frame alone:");
-    println!("hit: first beat in to first beat out; deny: first beat in to verdict");
     println!(
-        "{:>6} {:>6} {:>10} {:>12} {:>11} {:>13}",
-        "width", "bytes", "hit clocks", "hit latency", "deny clocks", "deny latency"
+        "hit: first beat in to first beat out; miss and deny, by the last slots of a full list: first beat in to verdict"
+    );
+    println!(
+        "{:>6} {:>6} {:>10} {:>12} {:>11} {:>13} {:>11} {:>13}",
+        "width",
+        "bytes",
+        "hit clocks",
+        "hit latency",
+        "miss clocks",
+        "miss latency",
+        "deny clocks",
+        "deny latency"
     );
     for width in [64, 512] {
         for bytes in WIRE_BYTES {
             let (hit, hit_latency) = measure(width, Case::Hit, bytes);
+            let (miss, miss_latency) = measure(width, Case::Miss, bytes);
             let (deny, deny_latency) = measure(width, Case::Deny, bytes);
             println!(
-                "{width:>6} {bytes:>6} {hit:>10.2} {hit_latency:>12} {deny:>11.2} {deny_latency:>13}"
+                "{width:>6} {bytes:>6} {hit:>10.2} {hit_latency:>12} {miss:>11.2} {miss_latency:>13} {deny:>11.2} {deny_latency:>13}"
             );
         }
     }
+    println!("\nclocks of table operations through BAR0, register accesses included");
+    report_tables(&mut Verilated::new(64));
     println!("\nsimulated speed, 64-byte frames of known flows on both ports");
     report_speed("Verilated, 64 bit", &mut Verilated::new(64), 200_000);
     report_speed("Verilated, 512 bit", &mut Verilated::new(512), 100_000);
@@ -66,7 +82,7 @@ fn measure(width: usize, case: Case, wire_bytes: usize) -> (f64, u64) {
     let frame = frame(case, wire_bytes - FCS_BYTES);
     let exit = stage(match case {
         Case::Hit => "egress",
-        Case::Deny => "decide",
+        Case::Miss | Case::Deny => "decide",
     });
     let alone = pass(&mut card, &frame, 1);
     let latency = alone[0][exit] - alone[0][stage("ingress")];
@@ -114,6 +130,7 @@ fn report_speed(name: &str, card: &mut dyn Card, frames: usize) {
 fn frame(case: Case, bytes: usize) -> Vec<u8> {
     let sport = match case {
         Case::Hit => 40_000,
+        Case::Miss => MISS_PORT,
         Case::Deny => 50_000,
     };
     Frame {
@@ -182,21 +199,70 @@ fn write_flow(card: &mut dyn Card, port: u8) {
     assert!(card.write_entry(Table::Flow, slot, &FlowEntry::new(key, action).pack()));
 }
 
-/// Every slot permits a host of its own; the last denies everything.
+/// Every slot permits a host of its own; the last but one permits one port of the client, the last denies everything.
 fn acl_entry(slot: usize) -> AclEntry {
-    let is_last = slot + 1 == ACL_SLOTS;
-    AclEntry {
+    let everything = AclEntry {
         proto: TCP,
         proto_mask: 0xff,
-        src: if is_last {
-            0
-        } else {
-            0xac10_0000 + slot as u32
-        },
-        src_mask: if is_last { 0 } else { u32::MAX },
         sport_high: u16::MAX,
         dport_high: u16::MAX,
-        permit: !is_last,
         ..AclEntry::default()
+    };
+    match ACL_SLOTS - slot {
+        1 => everything,
+        2 => AclEntry {
+            src: CLIENT,
+            src_mask: u32::MAX,
+            sport_low: MISS_PORT,
+            sport_high: MISS_PORT,
+            permit: true,
+            ..everything
+        },
+        _ => AclEntry {
+            src: 0xac10_0000 + slot as u32,
+            src_mask: u32::MAX,
+            permit: true,
+            ..everything
+        },
     }
+}
+
+/// Clocks of one operation of each kind, and of a whole policy.
+fn report_tables(card: &mut dyn Card) {
+    let mut row =
+        |what: &str, count: usize, operate: &mut dyn FnMut(&mut dyn Card, usize) -> bool| {
+            let begin = card.cycle();
+            for index in 0..count {
+                assert!(operate(card, index), "{what} {index}");
+            }
+            let clocks = card.cycle() - begin;
+            println!(
+                "{what:>28}: {clocks:>7} clocks, {:.2} ms at 125 MHz",
+                clocks as f64 / 125e3
+            );
+        };
+    let flow = FlowEntry {
+        valid: true,
+        ..FlowEntry::default()
+    };
+    row("one flow, both directions", 1, &mut |card, _| {
+        card.write_pair(
+            Table::Flow,
+            (0, &flow.pack()),
+            (FLOW_WAY_ENTRIES, &flow.pack()),
+        )
+    });
+    row("1152 ACL entries", ACL_SLOTS, &mut |card, slot| {
+        card.write_entry(Table::Acl, slot, &acl_entry(slot).pack())
+    });
+    row("144 destinations", DESTINATIONS, &mut |card, index| {
+        card.write_entry(Table::Destination, index, &Destination::default().pack())
+    });
+    row("32 pages of a valid map", ACL_PAGES, &mut |card, page| {
+        card.write_entry(Table::AclValid, page, &AclValid::default().pack())
+    });
+    row("the switch to a policy", 1, &mut |card, _| {
+        card.bar_write(POLICY, 1);
+        true
+    });
 }

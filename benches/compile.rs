@@ -1,6 +1,7 @@
 //! How long a policy takes: reading, lowering and compiling 1 000 and 10 000 entries, and judging first packets.
 //!
-//! `cargo bench --bench compile`. The entries are the mixed kind a border firewall has: hosts, subnets, port
+//! And how long it takes onto a card: over vfio-user, into the model card, which costs next to nothing itself, so the
+//! time is that of the driver and the socket. `cargo bench --bench compile`. The entries are the mixed kind a border firewall has: hosts, subnets, port
 //! ranges; every twentieth is out of reach.
 
 #![allow(
@@ -14,6 +15,9 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use host::policy::{Capacity, Model, compile, decide, lower};
 use layout::table::Key;
+
+#[path = "../tests/support/bench.rs"]
+mod bench;
 
 /// A configuration with so many entries in the list of the outside interface.
 fn configuration(entries: u32) -> String {
@@ -122,5 +126,27 @@ fn first_packets(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, policies, first_packets);
+/// Replaces the policy of a running card by one of so many entries, as a change of the configuration does.
+fn loads(criterion: &mut Criterion) {
+    let bench = bench::Bench::serve(Box::new(sim::Model::new(64)));
+    let mut nic = bench.bring_up();
+    for entries in [100, 500] {
+        let (image, report) = compile(&model(&configuration(entries)), &Capacity::default());
+        assert_eq!(
+            report.first_ace_left_out, None,
+            "{entries} entries fit the card"
+        );
+        let mut group = criterion.benchmark_group(format!("{entries} entries"));
+        group.throughput(Throughput::Elements(image.acl.len() as u64));
+        group.bench_function("load", |b| {
+            b.iter(|| {
+                nic.load_policy(&image.acl, &image.destinations)
+                    .expect("a policy that fits")
+            })
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, policies, first_packets, loads);
 criterion_main!(benches);

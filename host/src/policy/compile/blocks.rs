@@ -15,9 +15,15 @@ impl Block {
         !self.keep()
     }
 
-    /// Whether the two share an address.
-    pub fn overlaps(self, other: Self) -> bool {
-        (self.value ^ other.value) & self.mask() & other.mask() == 0
+    /// What the two share: aligned blocks lie in one another or apart.
+    pub fn meet(self, other: Self) -> Option<Self> {
+        let apart = (self.value ^ other.value) & self.mask() & other.mask() != 0;
+        let narrower = if self.free_bits <= other.free_bits {
+            self
+        } else {
+            other
+        };
+        (!apart).then_some(narrower)
     }
 
     /// Ones where an address is free.

@@ -42,7 +42,7 @@ pub(super) fn compile(
             }
         }
     }
-    table.own(None, EVERY_PORT, |_| true);
+    table.own(None, EVERY_PORT, Match::ANY, EVERY_ADDRESS);
     table.close();
 }
 
@@ -140,9 +140,7 @@ impl Table<'_> {
                     && port.value == port_to;
                 if unchanged {
                     // What is for the device itself stays so; see the evaluator.
-                    self.own(direction.protocol, port, |own| {
-                        own.interface.overlaps(interface) && own.address.overlaps(address.from)
-                    });
+                    self.own(direction.protocol, port, interface, address.from);
                 }
                 let entry = Destination {
                     address: address.to,
@@ -156,18 +154,19 @@ impl Table<'_> {
         }
     }
 
-    /// Adds `local` entries for our own addresses that pass the filter.
-    fn own(&mut self, protocol: Option<u8>, port: Block, filter: impl Fn(&Own) -> bool) {
+    /// Adds `local` entries for our own addresses among these, and for no more of them than these.
+    fn own(&mut self, protocol: Option<u8>, port: Block, interface: Match, address: Block) {
         let entries: Vec<_> = self
             .own
             .iter()
-            .filter(|own| filter(own))
-            .map(|own| {
+            .filter_map(|own| {
+                let interface = own.interface.meet(interface)?;
+                let address = own.address.meet(address)?;
                 let entry = Destination {
                     local: true,
-                    ..matching(own.interface, protocol, own.address, port)
+                    ..matching(interface, protocol, address, port)
                 };
-                (entry, own.origin)
+                Some((entry, own.origin))
             })
             .collect();
         for (entry, origin) in entries {
@@ -305,6 +304,12 @@ fn run_at(list: &AddressList, position: u64) -> Option<(u32, u64)> {
 const EVERY_PORT: Block = Block {
     value: 0,
     free_bits: 16,
+};
+
+/// Every address.
+const EVERY_ADDRESS: Block = Block {
+    value: 0,
+    free_bits: 32,
 };
 
 /// An address of our own.

@@ -32,9 +32,13 @@ impl Match {
         self.mask & other.mask == self.mask && other.value & self.mask == self.value
     }
 
-    /// Whether the two share an interface number.
-    pub fn overlaps(self, other: Self) -> bool {
-        (self.value ^ other.value) & self.mask & other.mask == 0
+    /// The interfaces that both have.
+    pub fn meet(self, other: Self) -> Option<Self> {
+        let apart = (self.value ^ other.value) & self.mask & other.mask != 0;
+        (!apart).then_some(Self {
+            value: self.value | other.value,
+            mask: self.mask | other.mask,
+        })
     }
 
     fn members(self) -> Set {
