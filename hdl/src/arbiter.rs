@@ -65,6 +65,9 @@ pub struct Arbiter<const W: usize, const K: usize> {
     report_source: DFF<Bits<2>>,
     report_length: DFF<Bits<16>>,
     start: DFF<Bit>,
+    moved: DFF<Bit>,
+    moved_keep: DFF<Bits<K>>,
+    moved_last: DFF<Bit>,
     pick: Signal<Local, Bits<2>>,
     chosen: Signal<Local, Bits<2>>,
     beat: Signal<Local, Beat<W, K>>,
@@ -112,6 +115,9 @@ impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
             report_source: DFF::default(),
             report_length: DFF::default(),
             start: DFF::default(),
+            moved: DFF::default(),
+            moved_keep: DFF::default(),
+            moved_last: DFF::default(),
             pick: Signal::default(),
             chosen: Signal::default(),
             beat: Signal::default(),
@@ -146,7 +152,10 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
             report,
             report_source,
             report_length,
-            start
+            start,
+            moved,
+            moved_keep,
+            moved_last
         );
         clock!(self, clock, beats, origins, length);
 
@@ -214,12 +223,16 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
         self.out_origin.next = self.origins.out_data.val();
         self.out_valid.next = self.beats.out_valid.val();
 
-        self.length.moves.next = self.moves.val();
-        self.length.keep.next = self.beat.val().keep;
-        self.length.last.next = self.last.val();
+        // Counted one clock later: the choice of the port is long enough a path.
+        self.moved.d.next = self.moves.val();
+        self.moved_keep.d.next = self.beat.val().keep;
+        self.moved_last.d.next = self.last.val();
+        self.length.moves.next = self.moved.q.val();
+        self.length.keep.next = self.moved_keep.q.val();
+        self.length.last.next = self.moved_last.q.val();
         self.start.d.next = self.moves.val() & (!self.busy.q.val());
-        self.report.d.next = self.moves.val() & self.last.val();
-        self.report_source.d.next = self.chosen.val();
+        self.report.d.next = self.moved.q.val() & self.moved_last.q.val();
+        self.report_source.d.next = self.source.q.val();
         self.report_length.d.next = self.length.length.val();
         self.began.next = self.start.q.val();
         self.ended.next = self.report.q.val();

@@ -70,6 +70,10 @@ pub struct Decide {
     first_valid: DFF<Bit>,
     second: DFF<Judged>,
     second_valid: DFF<Bit>,
+    third: DFF<Judged>,
+    third_valid: DFF<Bit>,
+    /// Next hop of the third.
+    hop: DFF<Bits<53>>,
     told: DFF<Bit>,
     told_metadata: DFF<Bits<74>>,
 }
@@ -105,6 +109,9 @@ impl Default for Decide {
             first_valid: DFF::default(),
             second: DFF::default(),
             second_valid: DFF::default(),
+            third: DFF::default(),
+            third_valid: DFF::default(),
+            hop: DFF::default(),
             told: DFF::default(),
             told_metadata: DFF::default(),
         }
@@ -121,6 +128,9 @@ impl Logic for Decide {
             first_valid,
             second,
             second_valid,
+            third,
+            third_valid,
+            hop,
             told,
             told_metadata
         );
@@ -144,25 +154,28 @@ impl Logic for Decide {
             self.first_valid.d.next = self.in_valid.val();
             self.second.d.next = self.first.q.val();
             self.second_valid.d.next = self.first_valid.q.val();
+            self.third.d.next = self.second.q.val();
+            self.third_valid.d.next = self.second_valid.q.val();
+            self.hop.d.next = self.adjacencies.entry.val();
         }
 
         self.verdict.control.next = self.control.val();
         for i in 0..8 {
             self.verdict.interface[i].next = self.interface[i].val();
         }
-        self.verdict.packet.next = self.second.q.val();
-        self.verdict.adjacency.next = self.adjacencies.entry.val();
+        self.verdict.packet.next = self.third.q.val();
+        self.verdict.adjacency.next = self.hop.q.val();
         self.rulings.in_data.next = self.verdict.ruling.val();
-        self.rulings.in_valid.next = self.second_valid.q.val();
+        self.rulings.in_valid.next = self.third_valid.q.val();
         self.rulings.out_ready.next = self.out_ready.val();
         self.sums.in_data.next = self.checksum.sums.val();
-        self.sums.in_valid.next = self.second_valid.q.val();
+        self.sums.in_valid.next = self.third_valid.q.val();
         self.sums.out_ready.next = self.out_ready.val();
         self.out_ruling.next = self.rulings.out_data.val();
         self.out_sums.next = self.sums.out_data.val();
         self.out_valid.next = self.rulings.out_valid.val();
 
-        self.told.d.next = self.second_valid.q.val() & self.rulings.in_ready.val();
+        self.told.d.next = self.third_valid.q.val() & self.rulings.in_ready.val();
         self.told_metadata.d.next = self.verdict.ruling.val().metadata;
         self.ruled.next = self.told.q.val();
         self.event_metadata.next = self.told_metadata.q.val();

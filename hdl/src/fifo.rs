@@ -35,6 +35,7 @@ pub struct Fifo<T: Synth, const A: usize, const C: usize> {
     tail: DFF<Bits<A>>,
     stored: DFF<Bits<C>>,
     valid: DFF<Bit>,
+    full: Signal<Local, Bit>,
     push: Signal<Local, Bit>,
     load: Signal<Local, Bit>,
     empty: Signal<Local, Bit>,
@@ -60,6 +61,7 @@ impl<T: Synth, const A: usize, const C: usize> Default for Fifo<T, A, C> {
             tail: DFF::default(),
             stored: DFF::default(),
             valid: DFF::default(),
+            full: Signal::default(),
             push: Signal::default(),
             load: Signal::default(),
             empty: Signal::default(),
@@ -76,7 +78,10 @@ impl<T: Synth, const A: usize, const C: usize> Logic for Fifo<T, A, C> {
         dff_setup!(self, clock, head, tail, stored, valid);
         clock!(self, clock, memory);
         self.empty.next = !self.stored.q.val().any();
-        self.push.next = self.in_valid.val() & (self.stored.q.val() != self.capacity.val());
+        // Never more than the capacity, so its one bit says it all. `in_ready` comes from the register itself, so that
+        // simulators see no loop.
+        self.full.next = (self.stored.q.val() & self.capacity.val()).any();
+        self.push.next = self.in_valid.val() & !self.full.val();
         self.load.next = self.out_ready.val() | !self.valid.q.val();
 
         self.memory.write_address.next = self.tail.q.val();
@@ -99,7 +104,7 @@ impl<T: Synth, const A: usize, const C: usize> Logic for Fifo<T, A, C> {
         if self.push.val() & !(self.load.val() & self.empty.val()) {
             self.tail.d.next = self.tail.q.val() + self.next_place.val();
         }
-        self.in_ready.next = self.stored.q.val() != self.capacity.val();
+        self.in_ready.next = !(self.stored.q.val() & self.capacity.val()).any();
         self.out_data.next = self.memory.read_data.val();
         self.out_valid.next = self.valid.q.val();
         self.count.next = self.stored.q.val();
@@ -133,6 +138,7 @@ pub struct BlockFifo<T: Synth, const A: usize, const C: usize> {
     /// Words leave block RAM two clocks after their address.
     reading: DFF<Bit>,
     arriving: DFF<Bit>,
+    full: Signal<Local, Bit>,
     push: Signal<Local, Bit>,
     bypass: Signal<Local, Bit>,
     fetch: Signal<Local, Bit>,
@@ -162,6 +168,7 @@ impl<T: Synth, const A: usize, const C: usize> Default for BlockFifo<T, A, C> {
             stored: DFF::default(),
             reading: DFF::default(),
             arriving: DFF::default(),
+            full: Signal::default(),
             push: Signal::default(),
             bypass: Signal::default(),
             fetch: Signal::default(),
@@ -181,7 +188,10 @@ impl<T: Synth, const A: usize, const C: usize> Logic for BlockFifo<T, A, C> {
         dff_setup!(self, clock, head, tail, stored, reading, arriving);
         clock!(self, clock, memory, front);
         self.empty.next = !self.stored.q.val().any();
-        self.push.next = self.in_valid.val() & (self.stored.q.val() != self.capacity.val());
+        // Never more than the capacity, so its one bit says it all. `in_ready` comes from the register itself, so that
+        // simulators see no loop.
+        self.full.next = (self.stored.q.val() & self.capacity.val()).any();
+        self.push.next = self.in_valid.val() & !self.full.val();
         self.fetch.next = !self.empty.val() & (self.front.count.val() <= self.front_limit.val());
         self.bypass.next = self.empty.val()
             & (!self.reading.q.val())
@@ -215,7 +225,7 @@ impl<T: Synth, const A: usize, const C: usize> Logic for BlockFifo<T, A, C> {
         if self.push.val() & !self.bypass.val() {
             self.tail.d.next = self.tail.q.val() + self.next_place.val();
         }
-        self.in_ready.next = self.stored.q.val() != self.capacity.val();
+        self.in_ready.next = !(self.stored.q.val() & self.capacity.val()).any();
         self.out_data.next = self.front.out_data.val();
         self.out_valid.next = self.front.out_valid.val();
         self.count.next = self.stored.q.val();

@@ -210,6 +210,8 @@ pub struct Patch {
     pub mask: Signal<Out, Bits<512>>,
     ip_sum: Signal<Local, Bits<17>>,
     l4_sum: Signal<Local, Bits<17>>,
+    ip_low: Signal<Local, Bits<3>>,
+    l4_low: Signal<Local, Bits<3>>,
     ip_folded: Signal<Local, Bits<16>>,
     l4_folded: Signal<Local, Bits<16>>,
     ip_checksum: Signal<Local, Bits<16>>,
@@ -242,6 +244,8 @@ impl Default for Patch {
             mask: Signal::default(),
             ip_sum: Signal::default(),
             l4_sum: Signal::default(),
+            ip_low: Signal::default(),
+            l4_low: Signal::default(),
             ip_folded: Signal::default(),
             l4_folded: Signal::default(),
             ip_checksum: Signal::default(),
@@ -272,10 +276,14 @@ impl Logic for Patch {
         // The last fold cannot carry again: a carry leaves at most 6 in the low half.
         self.ip_sum.next = self.sums.val().ip;
         self.l4_sum.next = self.sums.val().l4;
-        self.ip_folded.next = self.ip_sum.val().get_bits::<16>(0)
-            + bit_cast::<16, 1>(self.ip_sum.val().get_bits::<1>(16));
-        self.l4_folded.next = self.l4_sum.val().get_bits::<16>(0)
-            + bit_cast::<16, 1>(self.l4_sum.val().get_bits::<1>(16));
+        self.ip_low.next = self.ip_sum.val().get_bits::<3>(0)
+            + bit_cast::<3, 1>(self.ip_sum.val().get_bits::<1>(16));
+        self.l4_low.next = self.l4_sum.val().get_bits::<3>(0)
+            + bit_cast::<3, 1>(self.l4_sum.val().get_bits::<1>(16));
+        self.ip_folded.next = (bit_cast::<16, 13>(self.ip_sum.val().get_bits::<13>(3)) << 3)
+            | bit_cast::<16, 3>(self.ip_low.val());
+        self.l4_folded.next = (bit_cast::<16, 13>(self.l4_sum.val().get_bits::<13>(3)) << 3)
+            | bit_cast::<16, 3>(self.l4_low.val());
         self.ip_checksum.next = !self.ip_folded.val();
         self.l4_inverted.next = !self.l4_folded.val();
         // A UDP checksum that comes out as zero is sent as all ones (RFC 768).

@@ -61,7 +61,7 @@ module checksum_proof(
         .clock(clock), .go(go), .packet(packet), .key(key), .action(action), .sums(sums)
     );
 
-    // Equation 3 on what went in two enabled clocks ago.
+    // Equation 3 on what went in three enabled clocks ago.
     wire [15:0] f_ip = ~ip_checksum, f_l4 = ~l4_checksum;
     wire [15:0] not_a = ~old_address[31:16], not_b = ~old_address[15:0], not_p = ~old_port;
     wire [16:0] high = not_a + new_address[31:16], low = not_b + new_address[15:0];
@@ -72,6 +72,8 @@ module checksum_proof(
     reg icmp1 = 0, none1 = 0, valid1 = 0;
     reg [19:0] ip2 = 0, l42 = 0;
     reg none2 = 0, valid2 = 0;
+    reg [19:0] ip3 = 0, l43 = 0;
+    reg none3 = 0, valid3 = 0;
     always @(posedge clock) if (go) begin
         {high1, low1, port1} <= {high, low, port};
         {f_ip1, f_l41, icmp1, none1} <= {f_ip, f_l4, icmp, udp & (l4_checksum == 0)};
@@ -80,20 +82,22 @@ module checksum_proof(
         l42 <= (icmp1 ? 20'd0 : high1 + low1) + (port1 + f_l41);
         none2 <= none1;
         valid2 <= valid1;
+        {ip3, l43, none3, valid3} <= {ip2, l42, none2, valid2};
     end
     wire [15:0] ip_want, l4_want;
-    fold ip(ip2, ip_want);
-    fold l4(l42, l4_want);
+    fold ip(ip3, ip_want);
+    fold l4(l43, l4_want);
 
-    // The last carry is added where the sums are used.
-    wire [15:0] ip_got = sums[15:0] + sums[16];
-    wire [15:0] l4_got = sums[32:17] + sums[33];
+    // The last carry is added where the sums are used, to three bits: when there is one, the rest are zero.
+    wire [2:0] ip_low = sums[2:0] + sums[16], l4_low = sums[19:17] + sums[33];
+    wire [15:0] ip_got = {sums[15:3], ip_low};
+    wire [15:0] l4_got = {sums[32:20], l4_low};
     always @* begin
         assume (!(udp & icmp));
-        if (valid2) begin
+        if (valid3) begin
             assert (ip_got == ip_want);
             assert (l4_got == l4_want);
-            assert (sums[34] == none2);
+            assert (sums[34] == none3);
         end
     end
 endmodule

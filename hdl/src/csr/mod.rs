@@ -31,9 +31,9 @@ use self::table::TableWindow;
 /// Clocks from the start of an access to its `ack`.
 pub const ACCESS_CLOCKS: u64 = 7;
 
-// The slowest window, and the register that collects the word.
-const _: () = assert!(crate::punt::READ_CLOCKS + 2 <= ACCESS_CLOCKS as usize);
-const _: () = assert!(crate::counters::READ_CLOCKS + 2 <= ACCESS_CLOCKS as usize);
+// The slowest window, and the two registers that collect the word.
+const _: () = assert!(crate::punt::READ_CLOCKS + 3 <= ACCESS_CLOCKS as usize);
+const _: () = assert!(crate::counters::READ_CLOCKS + 3 <= ACCESS_CLOCKS as usize);
 
 /// The block; see the module's text.
 #[derive(LogicBlock)]
@@ -109,6 +109,11 @@ pub struct Csr {
     writing: DFF<Bit>,
     /// The first clock of a write.
     writes: DFF<Bit>,
+    /// Words of ident, registers, tables and windows.
+    shown: DFF<Bits<32>>,
+    asked: DFF<Bits<32>>,
+    told: DFF<Bits<32>>,
+    seen: DFF<Bits<32>>,
     answer: DFF<Bits<32>>,
     answered: DFF<Bit>,
     high_word: DFF<Bits<32>>,
@@ -174,6 +179,10 @@ impl Default for Csr {
             value: DFF::default(),
             writing: DFF::default(),
             writes: DFF::default(),
+            shown: DFF::default(),
+            asked: DFF::default(),
+            told: DFF::default(),
+            seen: DFF::default(),
             answer: DFF::default(),
             answered: DFF::default(),
             high_word: DFF::default(),
@@ -213,7 +222,8 @@ impl Logic for Csr {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at, value, writing, writes, answer, answered, high_word
+            self, clock, step, at, value, writing, writes, shown, asked, told, seen, answer,
+            answered, high_word
         );
         clock!(self, clock, registers, tables);
 
@@ -300,9 +310,14 @@ impl Logic for Csr {
                 }
             }
         }
+        // The address stands still, so each block has had time for its word before it is taken.
+        self.shown.d.next = self.ident.data.val();
+        self.asked.d.next = self.registers.data.val();
+        self.told.d.next = self.tables.data.val();
+        self.seen.d.next = self.window.val();
         if self.ends.val() {
-            self.answer.d.next = (self.ident.data.val() | self.registers.data.val())
-                | (self.tables.data.val() | self.window.val());
+            self.answer.d.next =
+                (self.shown.q.val() | self.asked.q.val()) | (self.told.q.val() | self.seen.q.val());
         }
         self.answered.d.next = self.ends.val();
         self.rdata.next = self.answer.q.val();

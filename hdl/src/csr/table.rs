@@ -57,12 +57,13 @@ pub struct TableWindow {
     /// The check's result, one clock before it counts.
     checked: DFF<Bit>,
     good: DFF<Bit>,
+    /// The engine was done in the last clock, and what it read.
+    finished: DFF<Bit>,
+    found: DFF<Bits<256>>,
     busy: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
     limit: Signal<Local, Bits<32>>,
     supports: Signal<Local, Bits<16>>,
-    finished: Signal<Local, Bit>,
-    found: Signal<Local, Bits<256>>,
     takes: Signal<Local, Bit>,
     status: Signal<Local, Bits<32>>,
     low: Lanes<256, 8>,
@@ -110,12 +111,12 @@ impl Default for TableWindow {
             running: DFF::default(),
             checked: DFF::default(),
             good: DFF::default(),
+            finished: DFF::default(),
+            found: DFF::default(),
             busy: Signal::default(),
             writes: Signal::default(),
             limit: Signal::default(),
             supports: Signal::default(),
-            finished: Signal::default(),
-            found: Signal::default(),
             takes: Signal::default(),
             status: Signal::default(),
             low: Lanes::default(),
@@ -145,7 +146,8 @@ impl Logic for TableWindow {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, first, second, chosen, code, refused, checking, running, checked, good
+            self, clock, first, second, chosen, code, refused, checking, running, checked, good,
+            finished, found
         );
         self.busy.next = self.checking.q.val() | self.checked.q.val() | self.running.q.val();
         self.writes.next = self.write.val() & (!self.busy.val());
@@ -165,16 +167,18 @@ impl Logic for TableWindow {
         }
         self.limit.next = self.none.val();
         self.supports.next = self.no_operation.val();
-        self.finished.next = false;
-        self.found.next = self.no_entry.val();
+        self.finished.d.next = false;
+        self.found.d.next = self.no_entry.val();
         for i in 0..8 {
-            self.request[i].next =
-                self.running.q.val() & (self.chosen.q.val() == self.number[i].val());
+            // Not asked again in the clock between an engine's `done` and its being seen.
+            self.request[i].next = self.running.q.val()
+                & !self.finished.q.val()
+                & (self.chosen.q.val() == self.number[i].val());
             if self.chosen.q.val() == self.number[i].val() {
                 self.limit.next = self.size[i].val();
                 self.supports.next = self.operations[i].val();
-                self.finished.next = self.done[i].val();
-                self.found.next = self.read[i].val();
+                self.finished.d.next = self.running.q.val() & self.done[i].val();
+                self.found.d.next = self.read[i].val();
             }
         }
         self.checked.d.next = self.checking.q.val();
@@ -186,12 +190,10 @@ impl Logic for TableWindow {
             self.refused.d.next = !self.good.q.val();
             self.running.d.next = self.good.q.val();
         }
-        if self.running.q.val() & self.finished.val() {
+        if self.finished.q.val() {
             self.running.d.next = false;
         }
-        self.takes.next = self.running.q.val()
-            & self.finished.val()
-            & (self.code.q.val() == self.read_code.val());
+        self.takes.next = self.finished.q.val() & (self.code.q.val() == self.read_code.val());
 
         for i in 0..16 {
             self.word[i].clock.next = self.clock.val();
@@ -202,7 +204,7 @@ impl Logic for TableWindow {
         }
         for i in 0..8 {
             if self.takes.val() {
-                self.word[i].d.next = self.found.val().get_bits::<32>(i * 32);
+                self.word[i].d.next = self.found.q.val().get_bits::<32>(i * 32);
             }
             self.low.word[i].next = self.word[i].q.val();
             self.high.word[i].next = self.word[i + 8].q.val();

@@ -78,6 +78,8 @@ pub struct Destination {
     yields: DFF<Bit>,
     fields: DFF<Bits<60>>,
     candidates: DFF<Bits<144>>,
+    /// The outcome is there.
+    finished: DFF<Bit>,
     /// The write: stride, what is left of value and mask, its bit of a row.
     writing: DFF<Bit>,
     stride: DFF<Bits<4>>,
@@ -87,7 +89,6 @@ pub struct Destination {
 
     packet: Signal<Local, Judged>,
     needed: Signal<Local, Bit>,
-    finished: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     looked: Signal<Local, Fields>,
     outcome: Signal<Local, Outcome>,
@@ -118,7 +119,7 @@ pub struct Destination {
     latency: Constant<Bits<5>>,
     first_word: Constant<Bits<5>>,
     last_word: Constant<Bits<5>>,
-    lookup_end: Constant<Bits<5>>,
+    last_step: Constant<Bits<5>>,
     last_nibble: Constant<Bits<5>>,
     expand_end: Constant<Bits<5>>,
     last_stride: Constant<Bits<4>>,
@@ -164,6 +165,7 @@ impl Default for Destination {
             yields: DFF::default(),
             fields: DFF::default(),
             candidates: DFF::default(),
+            finished: DFF::default(),
             writing: DFF::default(),
             stride: DFF::default(),
             value: DFF::default(),
@@ -171,7 +173,6 @@ impl Default for Destination {
             lane: DFF::default(),
             packet: Signal::default(),
             needed: Signal::default(),
-            finished: Signal::default(),
             key: Signal::default(),
             looked: Signal::default(),
             outcome: Signal::default(),
@@ -203,7 +204,7 @@ impl Default for Destination {
             // two of the outcome.
             first_word: Constant::new(2_u64.to_bits()),
             last_word: Constant::new(16_u64.to_bits()),
-            lookup_end: Constant::new(22_u64.to_bits()),
+            last_step: Constant::new(21_u64.to_bits()),
             last_nibble: Constant::new(15_u64.to_bits()),
             expand_end: Constant::new(17_u64.to_bits()),
             last_stride: Constant::new(14_u64.to_bits()),
@@ -215,7 +216,9 @@ impl Logic for Destination {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, packets, rows, outcomes, first);
-        dff_setup!(self, clock, state, step, yields, fields, candidates);
+        dff_setup!(
+            self, clock, state, step, yields, fields, candidates, finished
+        );
         dff_setup!(self, clock, writing, stride, value, mask, lane);
 
         // The packet in front, and what of it is looked up.
@@ -227,8 +230,7 @@ impl Logic for Destination {
             | self.packet.val().direct
             | self.packet.val().hit
             | self.packet.val().hold);
-        self.finished.next =
-            (self.state.q.val() == State::Lookup) & (self.step.q.val() == self.lookup_end.val());
+        self.finished.d.next = false;
         self.key.next = self.packet.val().key;
         self.looked.next.dport = self.key.val().get_bits::<16>(0);
         self.looked.next.dst = self.key.val().get_bits::<32>(32);
@@ -316,12 +318,14 @@ impl Logic for Destination {
             }
             State::Lookup => {
                 self.fields.d.next = self.fields.q.val() >> 4;
-                if self.finished.val() {
+                if self.finished.q.val() {
+                    self.finished.d.next = !self.out_ready.val();
                     if self.out_ready.val() {
                         self.state.d.next = State::Idle;
                         self.yields.d.next = true;
                     }
                 } else {
+                    self.finished.d.next = self.step.q.val() == self.last_step.val();
                     self.step.d.next = self.step.q.val() + self.one.val();
                 }
             }
@@ -375,7 +379,7 @@ impl Logic for Destination {
             self.real_key.next.dport = self.real_dport.val();
         }
         self.out_data.next = self.packet.val();
-        if self.finished.val() & self.first.found.val() {
+        if self.finished.q.val() & self.first.found.val() {
             self.out_data.next.destination = bit_cast::<9, 8>(self.first.place.val());
             self.out_data.next.local = self.outcome.val().local;
             if !self.outcome.val().local {
@@ -383,9 +387,9 @@ impl Logic for Destination {
             }
         }
         self.out_valid.next =
-            self.packets.out_valid.val() & (self.finished.val() | !self.needed.val());
+            self.packets.out_valid.val() & (self.finished.q.val() | !self.needed.val());
         self.packets.out_ready.next =
-            self.out_ready.val() & (self.finished.val() | !self.needed.val());
+            self.out_ready.val() & (self.finished.q.val() | !self.needed.val());
         self.busy.next = self.packets.out_valid.val();
     }
 }

@@ -138,6 +138,10 @@ pub struct Flow {
 
     state: DFF<State>,
     entry: DFF<Bits<168>>,
+    /// The entry being written, one clock after the state that says so.
+    writing: DFF<Bit>,
+    write_index: DFF<Bits<13>>,
+    write_entry: DFF<Bits<168>>,
     patience: DFF<Bits<6>>,
 
     open: Signal<Local, Bit>,
@@ -156,11 +160,13 @@ pub struct Flow {
     slot: Signal<Local, Bits<13>>,
     action: Signal<Local, Bits<60>>,
     judged: Signal<Local, Judged>,
-    writing: Signal<Local, Bit>,
-    write_index: Signal<Local, Bits<13>>,
+    writes: Signal<Local, Bit>,
+    new_index: Signal<Local, Bits<13>>,
+    new_entry: Signal<Local, Bits<168>>,
     write_way: Signal<Local, Bits<2>>,
     write_place: Signal<Local, Bits<3>>,
-    write_entry: Signal<Local, Bits<168>>,
+    read_way: Signal<Local, Bits<2>>,
+    read_place: Signal<Local, Bits<3>>,
 
     room: Constant<Bits<5>>,
     read: Constant<Bits<2>>,
@@ -233,6 +239,9 @@ impl Default for Flow {
             d_stash_action: DFF::default(),
             state: DFF::default(),
             entry: DFF::default(),
+            writing: DFF::default(),
+            write_index: DFF::default(),
+            write_entry: DFF::default(),
             patience: DFF::default(),
             open: Signal::default(),
             blocked: Signal::default(),
@@ -250,11 +259,13 @@ impl Default for Flow {
             slot: Signal::default(),
             action: Signal::default(),
             judged: Signal::default(),
-            writing: Signal::default(),
-            write_index: Signal::default(),
+            writes: Signal::default(),
+            new_index: Signal::default(),
+            new_entry: Signal::default(),
             write_way: Signal::default(),
             write_place: Signal::default(),
-            write_entry: Signal::default(),
+            read_way: Signal::default(),
+            read_place: Signal::default(),
             // Sixteen places, less four packets in a to d and the one let in now.
             room: Constant::new(11_u64.to_bits()),
             read: Constant::new((Operation::Read as u64).to_bits()),
@@ -283,15 +294,18 @@ impl Logic for Flow {
             d_stash_action,
             state,
             entry,
+            writing,
+            write_index,
+            write_entry,
             patience
         );
 
         // The host's operation. Its statistics wait for a gap between events, but not for ever.
         self.done.next = false;
         self.blocked.next = self.patience.q.val().all();
-        self.writing.next = false;
-        self.write_index.next = self.index.val();
-        self.write_entry.next = self.data.val().get_bits::<168>(0);
+        self.writes.next = false;
+        self.new_index.next = self.index.val();
+        self.new_entry.next = self.data.val().get_bits::<168>(0);
         self.counts.request.next = false;
         self.counts.clear.next = true;
         self.counts.slot.next = self.index.val();
@@ -364,7 +378,7 @@ impl Logic for Flow {
             }
             State::Write => {
                 self.blocked.next = true;
-                self.writing.next = true;
+                self.writes.next = true;
                 if self.operation.val() == self.write_pair.val() {
                     self.state.d.next = State::WriteSecond;
                 } else {
@@ -373,9 +387,9 @@ impl Logic for Flow {
             }
             State::WriteSecond => {
                 self.blocked.next = true;
-                self.writing.next = true;
-                self.write_index.next = self.index2.val();
-                self.write_entry.next = self.data2.val().get_bits::<168>(0);
+                self.writes.next = true;
+                self.new_index.next = self.index2.val();
+                self.new_entry.next = self.data2.val().get_bits::<168>(0);
                 self.state.d.next = State::Done;
             }
             State::Done => {
@@ -389,6 +403,11 @@ impl Logic for Flow {
                 self.patience.d.next = self.patience.q.val() + self.one.val();
             }
         }
+
+        // A packet let in now reads its way in two clocks, and the stash in one: both after the write.
+        self.writing.d.next = self.writes.val();
+        self.write_index.d.next = self.new_index.val();
+        self.write_entry.d.next = self.new_entry.val();
 
         // Let a packet in.
         self.open.next = !self.blocked.val() & (self.fifo.count.val() <= self.room.val());
@@ -410,7 +429,9 @@ impl Logic for Flow {
             self.hash_key.next = self.entry.q.val().get_bits::<108>(0);
         }
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
-        self.write_way.next = self.write_index.val().get_bits::<2>(10);
+        self.write_way.next = self.write_index.q.val().get_bits::<2>(10);
+        self.read_way.next = self.index.val().get_bits::<2>(10);
+        self.read_place.next = self.index.val().get_bits::<3>(0);
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
             self.hashes[i].key.next = self.hash_key.val();
@@ -420,11 +441,11 @@ impl Logic for Flow {
             self.ways[i].read_enable.next =
                 self.a_valid.q.val() | (self.state.q.val() == State::ReadIndex);
             self.ways[i].read_address.next = self.hashes[i].index.val();
-            self.ways[i].write_enable.next = self.writing.val()
-                & !self.write_index.val().get_bit(12)
+            self.ways[i].write_enable.next = self.writing.q.val()
+                & !self.write_index.q.val().get_bit(12)
                 & (self.write_way.val() == i.to_bits::<2>());
-            self.ways[i].write_address.next = self.write_index.val().get_bits::<10>(0);
-            self.ways[i].write_data.next = self.write_entry.val().get_bits::<158>(10);
+            self.ways[i].write_address.next = self.write_index.q.val().get_bits::<10>(0);
+            self.ways[i].write_data.next = self.write_entry.q.val().get_bits::<158>(10);
             self.b_slot[i].clock.next = self.clock.val();
             self.b_slot[i].d.next = self.hashes[i].slot.val();
             self.c_slot[i].clock.next = self.clock.val();
@@ -440,18 +461,18 @@ impl Logic for Flow {
         }
 
         // The stash: hits in b, the first of them in c, its action in d.
-        self.write_place.next = self.write_index.val().get_bits::<3>(0);
+        self.write_place.next = self.write_index.q.val().get_bits::<3>(0);
         self.stash_seen.next = false;
         self.stash_action.next = 0.into();
         self.stash_slot.next = self.no_flow.val();
         for i in 0..8 {
             self.stash[i].clock.next = self.clock.val();
             self.stash[i].d.next = self.stash[i].q.val();
-            if self.writing.val()
-                & self.write_index.val().get_bit(12)
+            if self.writing.q.val()
+                & self.write_index.q.val().get_bit(12)
                 & (self.write_place.val() == i.to_bits::<3>())
             {
-                self.stash[i].d.next = self.write_entry.val();
+                self.stash[i].d.next = self.write_entry.q.val();
             }
             self.b_stash_hit[i].clock.next = self.clock.val();
             self.b_stash_hit[i].d.next = self.stash[i].q.val().get_bit(108)
@@ -522,7 +543,7 @@ impl Logic for Flow {
         self.read_word.next = 0.into();
         self.read_index.next = 0.into();
         for i in 0..4 {
-            if self.write_way.val() == i.to_bits::<2>() {
+            if self.read_way.val() == i.to_bits::<2>() {
                 self.read_word.next = self.ways[i].read_data.val();
                 self.read_index.next = self.hashes[i].index.val();
             }
@@ -533,7 +554,7 @@ impl Logic for Flow {
             if self.index.val().get_bit(12) {
                 self.entry.d.next = 0.into();
                 for i in 0..8 {
-                    if self.write_place.val() == i.to_bits::<3>() {
+                    if self.read_place.val() == i.to_bits::<3>() {
                         self.entry.d.next = self.stash[i].q.val();
                     }
                 }

@@ -41,6 +41,9 @@ pub struct Check {
     sum_low: Signal<Local, Bits<20>>,
     sum_high: Signal<Local, Bits<20>>,
     sum_end: Signal<Local, Bits<20>>,
+    sum_bits: Signal<Local, Bits<20>>,
+    sum_majority: Signal<Local, Bits<20>>,
+    sum_twice: Signal<Local, Bits<20>>,
     sum: Signal<Local, Bits<20>>,
     sum_carries: Signal<Local, Bits<16>>,
     sum_inverted: Signal<Local, Bits<16>>,
@@ -135,6 +138,9 @@ impl Default for Check {
             sum_low: Signal::default(),
             sum_high: Signal::default(),
             sum_end: Signal::default(),
+            sum_bits: Signal::default(),
+            sum_majority: Signal::default(),
+            sum_twice: Signal::default(),
             sum: Signal::default(),
             sum_carries: Signal::default(),
             sum_inverted: Signal::default(),
@@ -222,7 +228,13 @@ impl Logic for Check {
         self.sum_low.next = bit_cast::<20, 18>(self.aligned.val().sum_low);
         self.sum_high.next = bit_cast::<20, 18>(self.aligned.val().sum_high);
         self.sum_end.next = bit_cast::<20, 17>(self.aligned.val().sum_end);
-        self.sum.next = (self.sum_low.val() + self.sum_high.val()) + self.sum_end.val();
+        // Three words to two first (carry save), then one adder.
+        self.sum_bits.next = (self.sum_low.val() ^ self.sum_high.val()) ^ self.sum_end.val();
+        self.sum_majority.next = (self.sum_low.val() & self.sum_high.val())
+            | (self.sum_low.val() & self.sum_end.val())
+            | (self.sum_high.val() & self.sum_end.val());
+        self.sum_twice.next = self.sum_majority.val() << 1;
+        self.sum.next = self.sum_bits.val() + self.sum_twice.val();
         self.sum_words.next = self.sum.val().get_bits::<16>(0);
         self.sum_inverted.next = !self.sum_words.val();
         self.sum_carries.next = bit_cast::<16, 4>(self.sum.val().get_bits::<4>(16));
