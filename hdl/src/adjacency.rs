@@ -164,7 +164,8 @@ pub struct Interfaces {
     read: DFF<Bits<64>>,
     done: DFF<Bit>,
     writes: Signal<Local, Bit>,
-    number: [Constant<Bits<13>>; INTERFACES],
+    place: Signal<Local, Bits<3>>,
+    number: [Constant<Bits<3>>; INTERFACES],
     write: Constant<Bits<2>>,
 }
 
@@ -183,6 +184,7 @@ impl Default for Interfaces {
             read: DFF::default(),
             done: DFF::default(),
             writes: Signal::default(),
+            place: Signal::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
             write: Constant::new((Operation::Write as u64).to_bits()),
         }
@@ -194,14 +196,15 @@ impl Logic for Interfaces {
     fn update(&mut self) {
         dff_setup!(self, clock, read, done);
         self.writes.next = self.table_valid.val() & (self.table_op.val() == self.write.val());
+        self.place.next = self.table_index.val().get_bits::<3>(0);
         for i in 0..8 {
             self.register[i].clock.next = self.clock.val();
             self.register[i].reset.next = false;
             self.register[i].d.next = self.table_data.val().get_bits::<64>(0);
             self.register[i].enable.next =
-                self.writes.val() & (self.table_index.val() == self.number[i].val());
+                self.writes.val() & (self.place.val() == self.number[i].val());
             self.entry[i].next = self.register[i].q.val();
-            if self.table_index.val() == self.number[i].val() {
+            if self.place.val() == self.number[i].val() {
                 self.read.d.next = self.register[i].q.val();
             }
         }

@@ -191,15 +191,24 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
         if self.chosen.val() == self.port0.val() {
             self.beat.next = self.rx0_beat.val();
             self.origin.next = self.from_outside.val();
-            self.valid.next = self.rx0_valid.val();
         } else if self.chosen.val() == self.port1.val() {
             self.beat.next = self.rx1_beat.val();
             self.origin.next = self.from_inside.val();
-            self.valid.next = self.rx1_valid.val();
         } else {
             self.beat.next = self.inject_beat.val();
             self.origin.next = self.inject_origin.val();
-            self.valid.next = self.inject_valid.val();
+        }
+        // Whichever is chosen next, it is valid when any is: the choice does not delay the handshake.
+        if self.busy.q.val() {
+            if self.source.q.val() == self.port0.val() {
+                self.valid.next = self.rx0_valid.val();
+            } else if self.source.q.val() == self.port1.val() {
+                self.valid.next = self.rx1_valid.val();
+            } else {
+                self.valid.next = self.inject_valid.val();
+            }
+        } else {
+            self.valid.next = self.rx0_valid.val() | self.rx1_valid.val() | self.inject_valid.val();
         }
         self.ready.next = self.beats.in_ready.val() & (self.busy.q.val() | (!self.hold_off.val()));
         self.moves.next = self.valid.val() & self.ready.val();

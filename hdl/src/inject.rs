@@ -50,6 +50,9 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     /// Beats asked of the RAM, and beats sent.
     asked: DFF<Bits<9>>,
     sent: DFF<Bits<9>>,
+    /// Last beat, and that it is known.
+    finish: DFF<Bits<16>>,
+    ready: DFF<Bit>,
     reading: DFF<Bit>,
     arriving: DFF<Bit>,
     new_length: Signal<Local, Bits<16>>,
@@ -96,6 +99,8 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             length: DFF::default(),
             asked: DFF::default(),
             sent: DFF::default(),
+            finish: DFF::default(),
+            ready: DFF::default(),
             reading: DFF::default(),
             arriving: DFF::default(),
             new_length: Signal::default(),
@@ -124,7 +129,8 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, busy, refusal, origin, length, asked, sent, reading, arriving
+            self, clock, busy, refusal, origin, length, asked, sent, finish, ready, reading,
+            arriving
         );
         clock!(self, clock, fifo);
         self.idle.next = !self.busy.q.val();
@@ -168,8 +174,12 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
         self.tail.length.next = self.length.q.val();
         self.tail.beat.next = bit_cast::<16, 9>(self.sent.q.val());
         self.asking.next = bit_cast::<16, 9>(self.asked.q.val());
+        // The last beat is worked out in the clock after the submit.
+        self.finish.d.next = self.tail.last_beat.val();
+        self.ready.d.next = self.busy.q.val();
         self.asks.next = self.busy.q.val()
-            & (self.asking.val() <= self.tail.last_beat.val())
+            & self.ready.q.val()
+            & (self.asking.val() <= self.finish.q.val())
             & (self.fifo.count.val() <= self.room.val());
         if self.asks.val() {
             self.asked.d.next = self.asked.q.val() + self.one9.val();

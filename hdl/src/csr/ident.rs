@@ -3,6 +3,7 @@
 use layout::csr as map;
 use layout::table::Table;
 use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
 
 /// Number of ident registers.
 const REGISTERS: usize = 14;
@@ -29,15 +30,18 @@ impl Default for Build {
     }
 }
 
-/// The block: a word for each ident address, zero for others.
+/// The block: a word for each ident address, zero for others, one clock after the address.
 #[derive(LogicBlock)]
 pub struct Ident {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
     /// Byte address.
     pub address: Signal<In, Bits<16>>,
     /// The register, or zero.
     pub data: Signal<Out, Bits<32>>,
     offset: [Constant<Bits<16>>; REGISTERS],
     value: [Constant<Bits<32>>; REGISTERS],
+    hit: [DFF<Bit>; REGISTERS],
     none: Constant<Bits<32>>,
 }
 
@@ -61,10 +65,12 @@ impl Ident {
             (map::SIZE_INTERFACE, Table::Interface.len() as u32),
         ];
         Self {
+            clock: Signal::default(),
             address: Signal::default(),
             data: Signal::default(),
             offset: registers.map(|(offset, _)| Constant::new(u64::from(offset).to_bits())),
             value: registers.map(|(_, value)| Constant::new(u64::from(value).to_bits())),
+            hit: Default::default(),
             none: Constant::new(0.into()),
         }
     }
@@ -75,8 +81,10 @@ impl Logic for Ident {
     fn update(&mut self) {
         self.data.next = self.none.val();
         for i in 0..14 {
-            if self.address.val() == self.offset[i].val() {
-                self.data.next = self.value[i].val();
+            self.hit[i].clock.next = self.clock.val();
+            self.hit[i].d.next = self.address.val() == self.offset[i].val();
+            if self.hit[i].q.val() {
+                self.data.next = self.data.val() | self.value[i].val();
             }
         }
     }

@@ -114,6 +114,9 @@ pub struct Csr {
     asked: DFF<Bits<32>>,
     told: DFF<Bits<32>>,
     seen: DFF<Bits<32>>,
+    pops: DFF<Bit>,
+    submits: DFF<Bit>,
+    injects: DFF<Bit>,
     answer: DFF<Bits<32>>,
     answered: DFF<Bit>,
     high_word: DFF<Bits<32>>,
@@ -183,6 +186,9 @@ impl Default for Csr {
             asked: DFF::default(),
             told: DFF::default(),
             seen: DFF::default(),
+            pops: DFF::default(),
+            submits: DFF::default(),
+            injects: DFF::default(),
             answer: DFF::default(),
             answered: DFF::default(),
             high_word: DFF::default(),
@@ -222,10 +228,10 @@ impl Logic for Csr {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at, value, writing, writes, shown, asked, told, seen, answer,
-            answered, high_word
+            self, clock, step, at, value, writing, writes, shown, asked, told, seen, pops, submits,
+            injects, answer, answered, high_word
         );
-        clock!(self, clock, registers, tables);
+        clock!(self, clock, ident, registers, tables);
 
         // An access is taken when the last one is over, and its `ack` has been seen.
         self.starts.next = (self.step.q.val() == self.idle_step.val())
@@ -286,13 +292,16 @@ impl Logic for Csr {
 
         self.window_word.next = self.at.q.val().get_bits::<9>(2);
         self.window_data.next = self.value.q.val();
-        self.punt_pop.next = self.writes.q.val()
+        // Decoded in one clock, at work in the next.
+        self.pops.d.next = self.writes.q.val()
             & (self.at.q.val() == self.pop_offset.val())
             & self.value.q.val().get_bit(0);
-        self.inject_submit.next =
-            self.writes.q.val() & (self.at.q.val() == self.submit_offset.val());
-        self.inject_write.next =
+        self.submits.d.next = self.writes.q.val() & (self.at.q.val() == self.submit_offset.val());
+        self.injects.d.next =
             self.writes.q.val() & (self.at.q.val().get_bits::<5>(11) == self.inject_region.val());
+        self.punt_pop.next = self.pops.q.val();
+        self.inject_submit.next = self.submits.q.val();
+        self.inject_write.next = self.injects.q.val();
         self.counter.next = self.at.q.val().get_bits::<7>(3);
 
         // The low word of a counter keeps its high word for the next access.

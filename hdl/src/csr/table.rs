@@ -60,6 +60,10 @@ pub struct TableWindow {
     /// The engine was done in the last clock, and what it read.
     finished: DFF<Bit>,
     found: DFF<Bits<256>>,
+    status_hit: DFF<Bit>,
+    index_hit: DFF<Bit>,
+    index2_hit: DFF<Bit>,
+    word_hit: [DFF<Bit>; WORDS],
     busy: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
     limit: Signal<Local, Bits<32>>,
@@ -113,6 +117,10 @@ impl Default for TableWindow {
             good: DFF::default(),
             finished: DFF::default(),
             found: DFF::default(),
+            status_hit: DFF::default(),
+            index_hit: DFF::default(),
+            index2_hit: DFF::default(),
+            word_hit: Default::default(),
             busy: Signal::default(),
             writes: Signal::default(),
             limit: Signal::default(),
@@ -147,7 +155,7 @@ impl Logic for TableWindow {
     fn update(&mut self) {
         dff_setup!(
             self, clock, first, second, chosen, code, refused, checking, running, checked, good,
-            finished, found
+            finished, found, status_hit, index_hit, index2_hit
         );
         self.busy.next = self.checking.q.val() | self.checked.q.val() | self.running.q.val();
         self.writes.next = self.write.val() & (!self.busy.val());
@@ -223,19 +231,25 @@ impl Logic for TableWindow {
         } else if self.refused.q.val() {
             self.status.next = self.refused_bit.val();
         }
+        // At most one of them is addressed; decoded in one clock, read in the next.
+        self.status_hit.d.next = self.address.val() == self.status_offset.val();
+        self.index_hit.d.next = self.address.val() == self.index_offset.val();
+        self.index2_hit.d.next = self.address.val() == self.index2_offset.val();
         self.data.next = self.none.val();
-        if self.address.val() == self.status_offset.val() {
-            self.data.next = self.status.val();
+        if self.status_hit.q.val() {
+            self.data.next = self.data.val() | self.status.val();
         }
-        if self.address.val() == self.index_offset.val() {
-            self.data.next = self.first.q.val();
+        if self.index_hit.q.val() {
+            self.data.next = self.data.val() | self.first.q.val();
         }
-        if self.address.val() == self.index2_offset.val() {
-            self.data.next = self.second.q.val();
+        if self.index2_hit.q.val() {
+            self.data.next = self.data.val() | self.second.q.val();
         }
         for i in 0..16 {
-            if self.address.val() == self.word_offset[i].val() {
-                self.data.next = self.word[i].q.val();
+            self.word_hit[i].clock.next = self.clock.val();
+            self.word_hit[i].d.next = self.address.val() == self.word_offset[i].val();
+            if self.word_hit[i].q.val() {
+                self.data.next = self.data.val() | self.word[i].q.val();
             }
         }
     }

@@ -80,6 +80,8 @@ pub struct Destination {
     candidates: DFF<Bits<144>>,
     /// The outcome is there.
     finished: DFF<Bit>,
+    index_bank: DFF<Bit>,
+    index_place: DFF<Bits<13>>,
     /// The write: stride, what is left of value and mask, its bit of a row.
     writing: DFF<Bit>,
     stride: DFF<Bits<4>>,
@@ -100,6 +102,7 @@ pub struct Destination {
     entry_value: Signal<Local, Fields>,
     entry_mask: Signal<Local, Fields>,
     entry_outcome: Signal<Local, Outcome>,
+    of_bank: Signal<Local, Bit>,
     bank: Signal<Local, Bit>,
     place: Signal<Local, Bits<13>>,
     nibble: Signal<Local, Bits<4>>,
@@ -166,6 +169,8 @@ impl Default for Destination {
             fields: DFF::default(),
             candidates: DFF::default(),
             finished: DFF::default(),
+            index_bank: DFF::default(),
+            index_place: DFF::default(),
             writing: DFF::default(),
             stride: DFF::default(),
             value: DFF::default(),
@@ -184,6 +189,7 @@ impl Default for Destination {
             entry_value: Signal::default(),
             entry_mask: Signal::default(),
             entry_outcome: Signal::default(),
+            of_bank: Signal::default(),
             bank: Signal::default(),
             place: Signal::default(),
             nibble: Signal::default(),
@@ -217,7 +223,16 @@ impl Logic for Destination {
     fn update(&mut self) {
         clock!(self, clock, packets, rows, outcomes, first);
         dff_setup!(
-            self, clock, state, step, yields, fields, candidates, finished
+            self,
+            clock,
+            state,
+            step,
+            yields,
+            fields,
+            candidates,
+            finished,
+            index_bank,
+            index_place
         );
         dff_setup!(self, clock, writing, stride, value, mask, lane);
 
@@ -253,12 +268,16 @@ impl Logic for Destination {
         self.entry_outcome.next.address_keep = self.entry.val().address_keep;
         self.entry_outcome.next.l4_port = self.entry.val().l4_port;
         self.entry_outcome.next.l4_port_keep = self.entry.val().l4_port_keep;
-        self.bank.next = self.index.val() >= self.bank_size.val();
-        if self.bank.val() {
-            self.place.next = self.index.val() - self.bank_size.val();
+        // Registers, for a shift by the place is a long path. The entry is written a clock after the request at least.
+        self.of_bank.next = self.index.val() >= self.bank_size.val();
+        self.index_bank.d.next = self.of_bank.val();
+        if self.of_bank.val() {
+            self.index_place.d.next = self.index.val() - self.bank_size.val();
         } else {
-            self.place.next = self.index.val();
+            self.index_place.d.next = self.index.val();
         }
+        self.bank.next = self.index_bank.q.val();
+        self.place.next = self.index_place.q.val();
 
         // Rows: a lookup walks the strides, a write walks the nibbles of one stride.
         self.row.next.nibble = self.fields.q.val().get_bits::<4>(0);

@@ -143,9 +143,19 @@ pub struct Flow {
     write_index: DFF<Bits<13>>,
     write_entry: DFF<Bits<168>>,
     patience: DFF<Bits<6>>,
+    /// Whether a packet may be let in, all from the last clock: nothing of the host's is in the way, its
+    /// statistics have not waited too long, the FIFO has room.
+    closed: DFF<Bit>,
+    patient: DFF<Bit>,
+    roomy: DFF<Bit>,
+    /// `State::Read` and `State::ReadHash`.
+    addresses: DFF<Bit>,
+    rehashes: DFF<Bit>,
+    /// Place of the stash that the host reads.
+    read_hit: [DFF<Bit>; FLOW_STASH],
 
     open: Signal<Local, Bit>,
-    blocked: Signal<Local, Bit>,
+    closes: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     stored_key: Signal<Local, Bits<98>>,
@@ -243,8 +253,14 @@ impl Default for Flow {
             write_index: DFF::default(),
             write_entry: DFF::default(),
             patience: DFF::default(),
+            closed: DFF::default(),
+            patient: DFF::default(),
+            roomy: DFF::default(),
+            addresses: DFF::default(),
+            rehashes: DFF::default(),
+            read_hit: Default::default(),
             open: Signal::default(),
-            blocked: Signal::default(),
+            closes: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
             stored_key: Signal::default(),
@@ -266,8 +282,8 @@ impl Default for Flow {
             write_place: Signal::default(),
             read_way: Signal::default(),
             read_place: Signal::default(),
-            // Sixteen places, less four packets in a to d and the one let in now.
-            room: Constant::new(11_u64.to_bits()),
+            // Sixteen places, less four packets in a to d, the one let in now and the one let in before it was counted.
+            room: Constant::new(10_u64.to_bits()),
             read: Constant::new((Operation::Read as u64).to_bits()),
             write_pair: Constant::new((Operation::WritePair as u64).to_bits()),
             no_flow: Constant::new(u64::from(NO_FLOW).to_bits()),
@@ -297,12 +313,18 @@ impl Logic for Flow {
             writing,
             write_index,
             write_entry,
-            patience
+            patience,
+            closed,
+            patient,
+            roomy,
+            addresses,
+            rehashes
         );
 
         // The host's operation. Its statistics wait for a gap between events, but not for ever.
         self.done.next = false;
-        self.blocked.next = self.patience.q.val().all();
+        self.patient.d.next = !self.patience.q.val().all();
+        self.closes.next = false;
         self.writes.next = false;
         self.new_index.next = self.index.val();
         self.new_entry.next = self.data.val().get_bits::<168>(0);
@@ -317,13 +339,13 @@ impl Logic for Flow {
                 } else if self.request.val() {
                     if self.operation.val() == self.read.val() {
                         self.state.d.next = State::Read;
+                        self.closes.next = true;
                     } else {
                         self.state.d.next = State::Clear;
                     }
                 }
             }
             State::Read => {
-                self.blocked.next = true;
                 self.state.d.next = State::ReadIndex;
             }
             State::ReadIndex => {
@@ -337,10 +359,10 @@ impl Logic for Flow {
                     self.state.d.next = State::Done;
                 } else {
                     self.state.d.next = State::ReadHash;
+                    self.closes.next = true;
                 }
             }
             State::ReadHash => {
-                self.blocked.next = true;
                 self.state.d.next = State::ReadPort;
             }
             State::ReadPort => {
@@ -360,6 +382,7 @@ impl Logic for Flow {
                         self.state.d.next = State::ClearSecond;
                     } else {
                         self.state.d.next = State::Drain;
+                        self.closes.next = true;
                     }
                 }
             }
@@ -368,25 +391,25 @@ impl Logic for Flow {
                 self.counts.slot.next = self.index2.val();
                 if self.counts.done.val() {
                     self.state.d.next = State::Drain;
+                    self.closes.next = true;
                 }
             }
             State::Drain => {
-                self.blocked.next = true;
+                self.closes.next = true;
                 if !self.a_valid.q.val() & !self.b_valid.q.val() & !self.c_valid.q.val() {
                     self.state.d.next = State::Write;
                 }
             }
             State::Write => {
-                self.blocked.next = true;
                 self.writes.next = true;
                 if self.operation.val() == self.write_pair.val() {
                     self.state.d.next = State::WriteSecond;
+                    self.closes.next = true;
                 } else {
                     self.state.d.next = State::Done;
                 }
             }
             State::WriteSecond => {
-                self.blocked.next = true;
                 self.writes.next = true;
                 self.new_index.next = self.index2.val();
                 self.new_entry.next = self.data2.val().get_bits::<168>(0);
@@ -410,7 +433,9 @@ impl Logic for Flow {
         self.write_entry.d.next = self.new_entry.val();
 
         // Let a packet in.
-        self.open.next = !self.blocked.val() & (self.fifo.count.val() <= self.room.val());
+        self.closed.d.next = self.closes.val();
+        self.roomy.d.next = self.fifo.count.val() <= self.room.val();
+        self.open.next = !self.closed.q.val() & self.patient.q.val() & self.roomy.q.val();
         self.in_ready.next = self.open.val();
         self.a.d.next = self.in_data.val();
         self.a_valid.d.next = self.in_valid.val() & self.open.val();
@@ -425,7 +450,9 @@ impl Logic for Flow {
         self.key.next = self.c.q.val().key;
         self.stored_key.next = self.key.val().get_bits::<98>(10);
         self.hash_key.next = self.in_data.val().key;
-        if self.state.q.val() == State::ReadHash {
+        self.addresses.d.next = self.state.d.val() == State::Read;
+        self.rehashes.d.next = self.state.d.val() == State::ReadHash;
+        if self.rehashes.q.val() {
             self.hash_key.next = self.entry.q.val().get_bits::<108>(0);
         }
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
@@ -435,7 +462,7 @@ impl Logic for Flow {
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
             self.hashes[i].key.next = self.hash_key.val();
-            self.hashes[i].select.next = self.state.q.val() == State::Read;
+            self.hashes[i].select.next = self.addresses.q.val();
             self.hashes[i].address.next = self.index.val().get_bits::<10>(0);
             self.ways[i].clock.next = self.clock.val();
             self.ways[i].read_enable.next =
@@ -548,13 +575,17 @@ impl Logic for Flow {
                 self.read_index.next = self.hashes[i].index.val();
             }
         }
+        for i in 0..8 {
+            self.read_hit[i].clock.next = self.clock.val();
+            self.read_hit[i].d.next = self.read_place.val() == i.to_bits::<3>();
+        }
         self.port.next = self.read_index.val() ^ self.index.val().get_bits::<10>(0);
         if self.state.q.val() == State::ReadTake {
             self.entry.d.next = bit_cast::<168, 158>(self.read_word.val()) << 10;
             if self.index.val().get_bit(12) {
                 self.entry.d.next = 0.into();
                 for i in 0..8 {
-                    if self.read_place.val() == i.to_bits::<3>() {
+                    if self.read_hit[i].q.val() {
                         self.entry.d.next = self.stash[i].q.val();
                     }
                 }
