@@ -39,6 +39,15 @@ pub fn flow_index(way: usize, key: &Key) -> usize {
     })
 }
 
+/// Punt ring of a key: both directions of a TCP or UDP connection without translation share one.
+pub fn queue(key: &Key) -> u8 {
+    let addresses = key.src ^ key.dst;
+    let folded = (addresses >> 16) as u16 ^ addresses as u16 ^ key.sport ^ key.dport;
+    let byte = (folded >> 8) as u8 ^ folded as u8;
+    let nibble = byte >> 4 ^ byte;
+    (nibble >> 2 ^ nibble) & 3
+}
+
 /// SplitMix64 step (Steele, Lea, Flood 2014): output and next state.
 const fn split_mix(state: u64) -> (u64, u64) {
     let next = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
