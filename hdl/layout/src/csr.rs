@@ -73,7 +73,7 @@ csr! {
     BUILD_TIME = 0x0014, Ro, 0;
     #[doc = "Board: 0 model, 1 Verilated RTL, 2 Versa ECP5-5G."]
     BOARD = 0x0018, Ro, 0;
-    #[doc = "Capabilities: bit 0 programmed-IO punt and inject window."]
+    #[doc = "Capabilities: bit 0 programmed-IO punt and inject window, bit 1 DMA rings and MSI-X."]
     CAPABILITIES = 0x001c, Ro, 1;
     #[doc = "Width of the packet streams in bits."]
     DATA_WIDTH = 0x0020, Ro, 64;
@@ -115,13 +115,70 @@ csr! {
     INJECT_STATUS = 0x0208, Ro, 1;
     #[doc = "A packed `InjectDescriptor`; the write sends the frame in `INJECT_WINDOW`."]
     INJECT_SUBMIT = 0x020c, Wo, 0;
+    #[doc = "Bits: 0 punted frames go to the punt rings instead of the punt window, 1 the inject ring is served. Both need bus mastering."]
+    DMA_CONTROL = 0x0300, Rw, 0;
+    #[doc = "Bits: 0 a frame or its indices are on their way to host memory, 1 the inject ring is not at rest, 2 bus mastering is on."]
+    DMA_STATUS = 0x0304, Ro, 0;
+    #[doc = "Address of the `DmaStatus` block in host memory, bits 31..0, a multiple of 64."]
+    DMA_BLOCK_LOW = 0x0308, Rw, 0;
+    #[doc = "Address of the `DmaStatus` block, bits 63..32."]
+    DMA_BLOCK_HIGH = 0x030c, Rw, 0;
+    #[doc = "Address of punt ring n, bits 31..0, a multiple of 4096."]
+    PUNT_RING_LOW = 0x0310 [4], Rw, 0;
+    #[doc = "Address of punt ring n, bits 63..32."]
+    PUNT_RING_HIGH = 0x0320 [4], Rw, 0;
+    #[doc = "Slots of punt ring n: log2, 1..=15, or 0 when there is none. A write sets both indices of the ring to 0."]
+    PUNT_RING_SIZE = 0x0330 [4], Rw, 0;
+    #[doc = "Doorbell of punt ring n: frames the host has taken, modulo 2^16."]
+    PUNT_HEAD = 0x0340 [4], Rw, 0;
+    #[doc = "Frames the card has put into punt ring n, modulo 2^16."]
+    PUNT_TAIL = 0x0350 [4], Ro, 0;
+    #[doc = "Address of the inject ring, bits 31..0, a multiple of 4096."]
+    INJECT_RING_LOW = 0x0360, Rw, 0;
+    #[doc = "Address of the inject ring, bits 63..32."]
+    INJECT_RING_HIGH = 0x0364, Rw, 0;
+    #[doc = "Descriptors of the inject ring: log2, 1..=15, or 0 when there is none. A write sets both indices to 0."]
+    INJECT_RING_SIZE = 0x0368, Rw, 0;
+    #[doc = "Doorbell of the inject ring: descriptors the host has written, modulo 2^16."]
+    INJECT_TAIL = 0x036c, Rw, 0;
+    #[doc = "Descriptors the card is done with, modulo 2^16."]
+    INJECT_HEAD = 0x0370, Ro, 0;
+    #[doc = "Least clocks between two interrupts of one vector."]
+    INTERRUPT_GAP = 0x0374, Rw, 0;
+    #[doc = "Clocks after which a read of host memory is given up; 0 means 65536."]
+    COMPLETION_TIMEOUT = 0x0378, Rw, 0;
     #[doc = "Counters, two words each, low word first; reading the low word latches the high word."]
     COUNTER = 0x0800 [256], Ro, 0;
     #[doc = "Oldest punted frame: packed `Metadata`, 4 words, then the frame. Reads have no side effect."]
     PUNT_WINDOW = 0x2000 [512], Ro, 0;
     #[doc = "Frame to inject, from its first byte."]
     INJECT_WINDOW = 0x3000 [512], Wo, 0;
+    #[doc = "MSI-X table: vector n at 16 n: address low and high, data, control (bit 0 masked). Vectors 0..4 are the punt rings, 4 the inject ring, 5 DMA errors."]
+    MSIX_TABLE = 0x4000 [24], Rw, 0;
+    #[doc = "MSI-X pending bits."]
+    MSIX_PENDING = 0x4800 [2], Ro, 0;
 }
+
+/// Interrupt vectors: one a punt ring, the inject ring, DMA errors.
+pub const MSIX_VECTORS: usize = 6;
+/// Vector of the inject ring; those of the punt rings are below.
+pub const VECTOR_INJECT: usize = 4;
+/// Vector of DMA errors.
+pub const VECTOR_ERROR: usize = 5;
+/// `DMA_CONTROL`: punted frames go to the rings.
+pub const DMA_PUNT: u32 = 1 << 0;
+/// `DMA_CONTROL`: the inject ring is served.
+pub const DMA_INJECT: u32 = 1 << 1;
+/// `DMA_STATUS`: a frame or its indices are on their way to host memory.
+pub const DMA_PUNT_BUSY: u32 = 1 << 0;
+/// `DMA_STATUS`: the inject ring is not at rest.
+pub const DMA_INJECT_BUSY: u32 = 1 << 1;
+/// `DMA_STATUS`: bus mastering is on.
+pub const DMA_BUS_MASTER: u32 = 1 << 2;
+/// `CAPABILITIES`: programmed-IO windows.
+pub const CAPABILITY_WINDOWS: u32 = 1 << 0;
+/// `CAPABILITIES`: DMA rings and MSI-X.
+pub const CAPABILITY_DMA: u32 = 1 << 1;
 
 /// Bytes of `Metadata` (padded) in front of the frame in `PUNT_WINDOW`.
 pub const PUNT_HEADER_BYTES: usize = 16;
@@ -192,6 +249,24 @@ counters! {
     TX_BYTES_HOST = 78, "tx-bytes-host";
     #[doc = "Punted frames dropped because the punt buffer was full or the frame longer than HOST_FRAME_BYTES."]
     PUNT_OVERFLOW = 80, "punt-overflow";
+    #[doc = "Punted frames dropped because their ring was full or absent."]
+    PUNT_RING_FULL = 81, "punt-ring-full";
+    #[doc = "Punted frames dropped because bus mastering was off or the function was reset."]
+    PUNT_DMA_OFF = 82, "punt-dma-off";
+    #[doc = "Frames of the inject ring dropped because length or port is not allowed."]
+    INJECT_BAD_DESCRIPTOR = 83, "inject-bad-descriptor";
+    #[doc = "Frames of the inject ring dropped because a read of host memory failed: unsupported, aborted, poisoned, or bytes that do not fit the request."]
+    INJECT_READ_ERROR = 84, "inject-read-error";
+    #[doc = "Frames of the inject ring dropped because a read of host memory was not answered in time."]
+    INJECT_READ_TIMEOUT = 85, "inject-read-timeout";
+    #[doc = "Requests to the card that it does not serve, answered with Unsupported Request or, when posted, dropped."]
+    TLP_UNSUPPORTED = 86, "tlp-unsupported";
+    #[doc = "Requests to the card whose form it does not serve, answered with Completer Abort."]
+    TLP_ABORTED = 87, "tlp-aborted";
+    #[doc = "TLPs to the card that are malformed or poisoned, dropped."]
+    TLP_BAD = 88, "tlp-bad";
+    #[doc = "Completions with a tag that nobody waits for."]
+    TLP_UNEXPECTED = 89, "tlp-unexpected";
 }
 
 /// Number of counters, gaps included.

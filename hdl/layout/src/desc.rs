@@ -135,6 +135,8 @@ entry! {
         destination: u16 = 9,
         /// Matched flow slot, or 0x1fff.
         flow: u16 = 13,
+        /// Punt ring for the frame: `hash::queue` of its key, 0 where no key was formed.
+        queue: u8 = 2,
     }
 }
 
@@ -147,5 +149,47 @@ entry! {
         port: u8 = 2,
         /// Run it through the lookups (re-injected first packet), else send it as it is.
         lookup: bool = 1,
+    }
+}
+
+entry! {
+    /// One descriptor of the inject ring, 16 bytes in host memory.
+    InjectRequest {
+        /// As `InjectDescriptor`: frame bytes without FCS.
+        length: u16 = 16,
+        /// As `InjectDescriptor`: port.
+        port: u8 = 2,
+        /// As `InjectDescriptor`: lookup.
+        lookup: bool = 1,
+        /// Ignored.
+        reserved: u64 = 45,
+        /// Address of the first byte of the frame in host memory; any alignment.
+        address: u64 = 64,
+    }
+}
+
+entry! {
+    /// What the card writes to host memory when rings have moved: 32 bytes in one write, behind the frames it tells of.
+    DmaStatus {
+        /// `PUNT_TAIL` of ring 0.
+        punt_tail_0: u16 = 16,
+        /// `PUNT_TAIL` of ring 1.
+        punt_tail_1: u16 = 16,
+        /// `PUNT_TAIL` of ring 2.
+        punt_tail_2: u16 = 16,
+        /// `PUNT_TAIL` of ring 3.
+        punt_tail_3: u16 = 16,
+        /// `INJECT_HEAD`.
+        inject_head: u16 = 16,
+        /// Failed reads and dropped frames of both directions since the function was reset, modulo 2^16.
+        errors: u16 = 16,
+        /// Zero.
+        reserved: u32 = 32,
+        /// Counts the writes of this block.
+        sequence: u32 = 32,
+        /// Zero.
+        reserved_1: u64 = 64,
+        /// Zero.
+        reserved_2: u32 = 32,
     }
 }

@@ -53,6 +53,13 @@ pub fn held(slot: usize, entry: &FlowEntry) -> FlowEntry {
         (true, false) => entry.dport & !low,
     };
     FlowEntry { dport, ..*entry }
+/// Punt ring of a key: both directions of a TCP or UDP connection without translation share one.
+pub fn queue(key: &Key) -> u8 {
+    let addresses = key.src ^ key.dst;
+    let folded = (addresses >> 16) as u16 ^ addresses as u16 ^ key.sport ^ key.dport;
+    let byte = (folded >> 8) as u8 ^ folded as u8;
+    let nibble = byte >> 4 ^ byte;
+    (nibble >> 2 ^ nibble) & 3
 }
 
 /// SplitMix64 step (Steele, Lea, Flood 2014): output and next state.

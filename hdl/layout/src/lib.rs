@@ -123,6 +123,8 @@ pub const ENTRIES: &[Entry] = &[
     table::Adjacency::ENTRY,
     desc::Metadata::ENTRY,
     desc::InjectDescriptor::ENTRY,
+    desc::InjectRequest::ENTRY,
+    desc::DmaStatus::ENTRY,
     simulator::Frame::ENTRY,
     simulator::Record::ENTRY,
 ];

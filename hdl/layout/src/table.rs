@@ -32,6 +32,10 @@ pub const PUNT_BUFFER_BYTES: usize = 4096;
 pub const PUNT_FRAMES: usize = 16;
 /// Longest frame (no FCS) on the host path, either way.
 pub const HOST_FRAME_BYTES: usize = 2032;
+/// Punt rings in host memory; flows are spread over them.
+pub const PUNT_QUEUES: usize = 4;
+/// Bytes of a slot of a punt ring: `Metadata` and padding, then the frame.
+pub const PUNT_SLOT_BYTES: usize = 2048;
 /// Bytes of a frame that the parser looks at.
 pub const WINDOW_BYTES: usize = 64;
 
@@ -51,6 +55,8 @@ pub const SIZES: &[(&str, usize)] = &[
     ("PUNT_BUFFER_BYTES", PUNT_BUFFER_BYTES),
     ("PUNT_FRAMES", PUNT_FRAMES),
     ("HOST_FRAME_BYTES", HOST_FRAME_BYTES),
+    ("PUNT_QUEUES", PUNT_QUEUES),
+    ("PUNT_SLOT_BYTES", PUNT_SLOT_BYTES),
     ("WINDOW_BYTES", WINDOW_BYTES),
 ];
 

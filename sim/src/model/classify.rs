@@ -2,6 +2,7 @@
 
 use layout::csr;
 use layout::desc::{Metadata, Reason, Verdict};
+use layout::hash;
 use layout::table::Key;
 
 use super::parse::{self, Link, Packet};
@@ -83,6 +84,7 @@ impl Model {
         judgement: &mut Judgement,
     ) -> Reason {
         judgement.stages |= FLOW;
+        judgement.metadata.queue = hash::queue(&packet.key);
         if let Some(slot) = self.tables.find_flow(&packet.key) {
             judgement.metadata.flow = slot as u16;
             self.count_flow(slot, frame.len(), packet.tcp_flags);

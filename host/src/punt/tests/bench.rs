@@ -116,6 +116,7 @@ impl Bench {
             ace: NO_ACE,
             destination: NO_DESTINATION,
             flow: NO_FLOW,
+            queue: 0,
         };
         let mut effects = Vec::new();
         let report = self
