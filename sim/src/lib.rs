@@ -14,6 +14,8 @@
 pub mod frame;
 /// The far end of the ports.
 pub mod wire;
+/// What a card's function sees of its host.
+pub mod bus;
 /// The seam: what every simulated card offers.
 pub mod card;
 /// The behavioural card, the oracle of the RTL.
@@ -27,6 +29,7 @@ pub mod access;
 pub mod server;
 
 pub use access::Access;
+pub use bus::{Function, Host, Unmapped};
 pub use card::{Body, Card, Record};
 pub use model::Model;
 #[cfg(feature = "verilator")]
