@@ -11,7 +11,6 @@ const VECTOR_WORDS: usize = 4;
 const MASKED: u32 = 1 << 0;
 
 /// Vectors and their state.
-#[derive(Default)]
 pub struct Interrupts {
     /// Least clocks between two of one vector.
     pub gap: u32,
@@ -19,6 +18,18 @@ pub struct Interrupts {
     raised: [bool; MSIX_VECTORS],
     /// Clock from which each may be sent again.
     open: [u64; MSIX_VECTORS],
+}
+
+impl Default for Interrupts {
+    /// After a reset of the function: all masked, PCI Express Base Specification 4.0 §7.7.2.
+    fn default() -> Self {
+        Self {
+            gap: 0,
+            table: [[0, 0, 0, MASKED]; MSIX_VECTORS],
+            raised: [false; MSIX_VECTORS],
+            open: [0; MSIX_VECTORS],
+        }
+    }
 }
 
 impl Interrupts {
