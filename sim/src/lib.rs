@@ -5,9 +5,9 @@
 //! meets silicon over VFIO. Modules in the order a packet meets them:
 //!
 //! ```text
-//!  driver ──socket──► server ──► Card ◄── wire ◄── captures
-//!                               ├── model      packed entries, executed in plain Rust
-//!                               └── verilated  the RTL, clocked
+//!  driver ──socket──► server ──► Card ◄── wire ◄── captures, TAP devices
+//!    ▲                          ├── model      packed entries, executed in plain Rust
+//!    └── memory, interrupts ◄───┴── verilated  the RTL, clocked
 //! ```
 
 /// Frames for tests and benches.
@@ -20,6 +20,10 @@ pub mod bus;
 pub mod card;
 /// The behavioural card, the oracle of the RTL.
 pub mod model;
+/// Packets of the PCIe link.
+pub mod tlp;
+/// The host's end of the PCIe link of the RTL card.
+pub mod root_complex;
 /// The RTL card.
 #[cfg(feature = "verilator")]
 pub mod verilated;
