@@ -164,7 +164,4 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The address of a card has no form that we know.
-    #[error("`{0}` is no card: write sim, vfio-user:SOCKET or vfio:BDF, as vfio:0000:03:00.0")]
-    Address(String),
 }

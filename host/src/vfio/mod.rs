@@ -14,6 +14,8 @@ pub mod user;
 pub mod kernel;
 /// PCI functions as sysfs shows them.
 pub mod sysfs;
+/// Where a card is.
+pub mod address;
 /// A simulated card started as a child process on a private socket.
 pub mod child;
 

@@ -239,7 +239,7 @@ fn too_few_interrupts_are_an_error() {
             &words(&[16, 1, IRQ_MSIX, 1]),
         );
     });
-    let error = client.enable_interrupts(6).err().expect("refused");
+    let error = client.enable_interrupts(6).expect_err("refused");
     assert_eq!(
         error.to_string(),
         "the device has 1 MSI-X vectors, 6 are needed"
