@@ -138,6 +138,9 @@ impl sim::Card for Altered {
     fn reset(&mut self) {
         panic!("reset before the card was known to fit");
     }
+    fn set_host(&mut self, host: Option<Box<dyn sim::Host>>) { self.card.set_host(host) }
+    fn set_function(&mut self, function: sim::Function) { self.card.set_function(function) }
+    fn function_reset(&mut self) { self.card.function_reset() }
     fn feed(&mut self, port: usize, frame: &[u8]) { self.card.feed(port, frame) }
     fn run(&mut self, max_clocks: u64) -> bool { self.card.run(max_clocks) }
     fn step(&mut self, clocks: u64) { self.card.step(clocks) }

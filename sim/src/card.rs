@@ -1,8 +1,9 @@
 //! The seam between a simulated card and everything that drives one.
 //!
-//! A card has two sides. The driver's side is BAR0 (`layout::csr`), 32 bits at a time. The wire side
-//! is what `layout::simulator` offers: frames fed to the ports, a clock that moves only when told
-//! to, and records of what was seen. Accesses to BAR0 may move the clock, as they do on silicon.
+//! A card has two sides. The driver's side is the PCI function: BAR0 (`layout::csr`), 32 bits at a
+//! time, and what the function does to its host. The wire side is what `layout::simulator` offers:
+//! frames fed to the ports, a clock that moves only when told to, and records of what was seen.
+//! Accesses to BAR0 may move the clock, as they do on silicon.
 
 use std::io;
 use std::path::Path;
@@ -11,6 +12,8 @@ use layout::desc::Metadata;
 use layout::simulator::STAGES;
 use layout::table::PORTS;
 
+use crate::bus::{Function, Host};
+
 /// A simulated card.
 pub trait Card: Send {
     /// Reads the 32-bit register at a byte offset of BAR0; zero where there is none.
@@ -18,14 +21,23 @@ pub trait Card: Send {
     /// Writes the 32-bit register at a byte offset of BAR0; ignored where there is none.
     fn bar_write(&mut self, offset: u32, value: u32);
     /// Power-on reset: tables, counters, buffers and clock start from zero, fed frames are forgotten.
+    /// Its host and what configuration space says stay: they are outside the card.
     fn reset(&mut self);
+
+    /// Connects the function to its host. With `None` every access is unmapped, interrupts go nowhere.
+    fn set_host(&mut self, host: Option<Box<dyn Host>>);
+    /// Changes what configuration space says to the function.
+    fn set_function(&mut self, function: Function);
+    /// Resets the function: rings, DMA registers and MSI-X. Tables, counters and forwarding stay.
+    fn function_reset(&mut self);
 
     /// Queues a frame (without FCS) in front of an ingress port. It enters as the clock moves.
     ///
     /// # Panics
     /// If there is no such port or the frame is empty or longer than 65 535 bytes.
     fn feed(&mut self, port: usize, frame: &[u8]);
-    /// Runs until every fed frame has passed and the card is idle, at most `max_clocks`. True when idle.
+    /// Runs until every fed frame has passed, the card is idle and its rings are at rest, at most
+    /// `max_clocks`. True when so.
     fn run(&mut self, max_clocks: u64) -> bool;
     /// Runs exactly this many clocks.
     fn step(&mut self, clocks: u64);

@@ -5,19 +5,25 @@
 //! meets silicon over VFIO. Modules in the order a packet meets them:
 //!
 //! ```text
-//!  driver ──socket──► server ──► Card ◄── wire ◄── captures
-//!                               ├── model      packed entries, executed in plain Rust
-//!                               └── verilated  the RTL, clocked
+//!  driver ──socket──► server ──► Card ◄── wire ◄── captures, TAP devices
+//!    ▲                          ├── model      packed entries, executed in plain Rust
+//!    └── memory, interrupts ◄───┴── verilated  the RTL, clocked
 //! ```
 
 /// Frames for tests and benches.
 pub mod frame;
 /// The far end of the ports.
 pub mod wire;
+/// What a card's function sees of its host.
+pub mod bus;
 /// The seam: what every simulated card offers.
 pub mod card;
 /// The behavioural card, the oracle of the RTL.
 pub mod model;
+/// Packets of the PCIe link.
+pub mod tlp;
+/// The host's end of the PCIe link of the RTL card.
+pub mod root_complex;
 /// The RTL card.
 #[cfg(feature = "verilator")]
 pub mod verilated;
@@ -27,6 +33,7 @@ pub mod access;
 pub mod server;
 
 pub use access::Access;
+pub use bus::{Function, Host, Unmapped};
 pub use card::{Body, Card, Record};
 pub use model::Model;
 #[cfg(feature = "verilator")]

@@ -16,12 +16,17 @@ use layout::desc::{
 use layout::simulator::STAGES;
 use layout::table::{FlowEntry, HOST_FRAME_BYTES, PORTS};
 
+use crate::bus::{Function, Host};
 use crate::card::{Body, Card, Record};
 
 /// BAR0: address decode, windows.
 mod bar;
 /// The steps of the contract in order.
 mod classify;
+/// Rings in host memory.
+mod dma;
+/// MSI-X vectors.
+mod interrupts;
 /// Frame bytes to header fields.
 mod parse;
 /// The bounded buffer of punted frames.
@@ -31,6 +36,7 @@ mod rewrite;
 /// Tables and what is precomputed from them.
 mod tables;
 
+use dma::Dma;
 use punt::PuntBuffer;
 use tables::Tables;
 
@@ -50,6 +56,9 @@ pub struct Model {
     punt: PuntBuffer,
     inject_window: Vec<u8>,
     inject_refused: bool,
+    dma: Dma,
+    host: Option<Box<dyn Host>>,
+    function: Function,
     ingress: [VecDeque<Vec<u8>>; PORTS],
     next_port: usize,
     cycle: u64,
@@ -91,6 +100,9 @@ impl Model {
             punt: PuntBuffer::new(beat_bytes),
             inject_window: vec![0; window_bytes(csr::INJECT_WINDOW)],
             inject_refused: false,
+            dma: Dma::default(),
+            host: None,
+            function: Function::default(),
             ingress: Default::default(),
             next_port: 0,
             cycle: 0,
@@ -191,9 +203,13 @@ impl Model {
         if self.inject_refused {
             return;
         }
-        let frame = self.inject_window[..length].to_vec();
+        self.accept(descriptor, self.inject_window[..length].to_vec());
+    }
+
+    /// Takes in a frame of the host, by whichever way it came.
+    fn accept(&mut self, descriptor: InjectDescriptor, frame: Vec<u8>) {
         self.count(csr::RX_FRAMES_HOST, 1);
-        self.count(csr::RX_BYTES_HOST, length as u64);
+        self.count(csr::RX_BYTES_HOST, frame.len() as u64);
         if descriptor.lookup {
             self.process(descriptor.port, frame, true);
         } else {
@@ -236,7 +252,24 @@ impl Card for Model {
     }
 
     fn reset(&mut self) {
-        *self = Self::new(self.beat_bytes * 8);
+        *self = Self {
+            host: self.host.take(),
+            function: self.function,
+            ..Self::new(self.beat_bytes * 8)
+        };
+    }
+
+    fn set_host(&mut self, host: Option<Box<dyn Host>>) {
+        self.host = host;
+    }
+
+    fn set_function(&mut self, function: Function) {
+        self.function = function;
+        self.serve_rings();
+    }
+
+    fn function_reset(&mut self) {
+        self.dma = Dma::default();
     }
 
     fn feed(&mut self, port: usize, frame: &[u8]) {
@@ -250,8 +283,17 @@ impl Card for Model {
 
     fn run(&mut self, max_clocks: u64) -> bool {
         let end = self.cycle.saturating_add(max_clocks);
-        while self.cycle < end && self.take_one() {}
-        self.ingress.iter().all(VecDeque::is_empty)
+        while self.cycle < end && self.take_one() {
+            self.serve_rings();
+        }
+        loop {
+            let open = self.dma.interrupts.next_open(&self.function);
+            let Some(open) = open.filter(|open| *open <= end) else {
+                return open.is_none() && self.ingress.iter().all(VecDeque::is_empty);
+            };
+            self.cycle = self.cycle.max(open);
+            self.send_interrupts();
+        }
     }
 
     fn step(&mut self, clocks: u64) {

@@ -1,9 +1,10 @@
 //! A vfio-user server in front of any card.
 //!
-//! In come the messages of one client at a time over a Unix socket, out go replies; the card behind
-//! stays as it is when a client leaves, however it leaves, and the next one finds it so. Requests are
-//! answered in order on the thread that owns the card, so a client is always in step with the clock.
-//! With a [`Wire`](crate::wire::Wire) the card also runs between requests.
+//! In come the messages of one client at a time over a Unix socket, out go replies. When a client
+//! leaves, however it leaves, the function is reset and the card behind goes on as it is; the next
+//! client finds its tables. Requests are answered in order on the thread that owns the card, so a
+//! client is always in step with the clock. With a [`Wire`](crate::wire::Wire) the card also runs
+//! between requests, and while there is no client.
 //!
 //! Protocol: the vfio-user specification in the QEMU manual; numbers are those of `linux/vfio.h`.
 //! This is an own implementation because the `vfio_user` crate's server (0.1) cannot keep two
@@ -12,22 +13,36 @@
 //! client as number 0, and its loop cannot let a clock run between requests. The crate's client is
 //! what the tests drive this server with.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A client's socket.
+mod connection;
 /// Framing and payloads of the protocol.
 pub mod message;
 /// The PCI device: regions, interrupts and what they lead to.
 pub mod device;
 /// PCI configuration space.
 pub mod config_space;
+/// What a client has mapped for DMA.
+pub mod memory;
+/// A client's files in our memory.
+mod mapping;
+/// The event descriptors of a client.
+pub mod interrupts;
 /// The simulator-only region.
 pub mod simulator;
 
 pub use device::Device;
 
-use message::{FramingError, Request};
+use connection::{Connection, Received};
+use memory::MapError;
+use message::FramingError;
 
 /// What ended a server or one of its clients.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +64,12 @@ pub enum ServerError {
     /// The client sent what cannot be a message; the card serves on.
     #[error("the client was cut off: {0}")]
     Framing(#[from] FramingError),
+    /// The client mapped what cannot be mapped; the card serves on.
+    #[error("the client was cut off: {0}")]
+    Map(#[from] MapError),
+    /// Nothing can be waited for.
+    #[error("cannot wait for the next event: {0}")]
+    Wait(#[source] io::Error),
     /// The wire failed.
     #[error("{0}")]
     Wire(#[from] crate::wire::WireError),
@@ -57,7 +78,8 @@ pub enum ServerError {
 impl ServerError {
     /// Whether only one client is lost.
     pub fn is_client_fault(&self) -> bool {
-        matches!(self, ServerError::Client(_) | ServerError::Framing(_))
+        use ServerError::{Client, Framing, Map};
+        matches!(self, Client(_) | Framing(_) | Map(_))
     }
 }
 
@@ -96,27 +118,30 @@ impl Server {
     /// # Errors
     /// What ended the client or the server; see [`ServerError::is_client_fault`].
     pub fn serve_client(&self, device: &mut Device) -> Result<(), ServerError> {
-        let (mut stream, _) = wait(
-            device,
-            &self.listener,
-            ServerError::Accept,
-            UnixListener::accept,
-        )?;
-        let mut received = Vec::new();
-        let mut chunk = vec![0; 64 * 1024];
-        loop {
-            while let Some(request) = Request::take(&mut received)? {
+        wait(device, self.listener.as_fd(), PollFlags::IN)?;
+        let (stream, _) = self.listener.accept().map_err(ServerError::Accept)?;
+        let served = serve(device, Connection::new(stream)?);
+        device.client_left();
+        served
+    }
+}
+
+/// Answers one client until it leaves.
+fn serve(device: &mut Device, mut connection: Connection) -> Result<(), ServerError> {
+    loop {
+        // Between requests too: a client that never pauses must not stop the clock.
+        device.advance()?;
+        match connection.receive()? {
+            Received::End => return Ok(()),
+            Received::Nothing => wait(device, connection.as_fd(), PollFlags::IN)?,
+            Received::Request(request) => {
                 if let Some(reply) = request.answer(device) {
-                    send(device, &mut stream, &reply)?;
+                    send(device, &mut connection, &reply)?;
+                }
+                if let Some(error) = device.take_map_error() {
+                    return Err(error.into());
                 }
             }
-            let count = wait(device, &stream, ServerError::Client, |mut stream| {
-                stream.read(&mut chunk)
-            })?;
-            if count == 0 {
-                return Ok(());
-            }
-            received.extend_from_slice(&chunk[..count]);
         }
     }
 }
@@ -133,48 +158,46 @@ fn is_abandoned(path: &Path) -> bool {
     matches!(UnixStream::connect(path), Err(error) if error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// A socket that can be asked not to wait.
-trait Pollable {
-    fn set_nonblocking(&self, on: bool) -> io::Result<()>;
-}
-
-impl Pollable for UnixListener {
-    fn set_nonblocking(&self, on: bool) -> io::Result<()> {
-        UnixListener::set_nonblocking(self, on)
-    }
-}
-
-impl Pollable for UnixStream {
-    fn set_nonblocking(&self, on: bool) -> io::Result<()> {
-        UnixStream::set_nonblocking(self, on)
-    }
-}
-
-/// Repeats a socket operation until it is done; while there is nothing to do, the card runs on.
-fn wait<S: Pollable, T>(
+/// Sends all of a reply.
+fn send(
     device: &mut Device,
-    socket: &S,
-    wrap: impl Fn(io::Error) -> ServerError,
-    mut operation: impl FnMut(&S) -> io::Result<T>,
-) -> Result<T, ServerError> {
+    connection: &mut Connection,
+    mut reply: &[u8],
+) -> Result<(), ServerError> {
+    while !reply.is_empty() {
+        let count = connection.send_some(reply)?;
+        reply = &reply[count..];
+        if count == 0 {
+            wait(device, connection.as_fd(), PollFlags::OUT)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a socket is ready; meanwhile the card runs.
+fn wait(device: &mut Device, socket: BorrowedFd<'_>, events: PollFlags) -> Result<(), ServerError> {
     loop {
-        let is_busy = device.advance()?;
-        socket.set_nonblocking(is_busy).map_err(&wrap)?;
-        match operation(socket) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            done => return done.map_err(wrap),
+        let pause = device.advance()?;
+        let mut watched = vec![PollFd::from_borrowed_fd(socket, events)];
+        watched.extend(
+            device
+                .descriptors()
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
+        let timeout = pause.map(timespec);
+        match poll(&mut watched, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            waited => drop(waited.map_err(|error| ServerError::Wait(error.into()))?),
+        }
+        if !watched[0].revents().is_empty() {
+            return Ok(());
         }
     }
 }
 
-/// Sends all of a reply.
-fn send(device: &mut Device, stream: &mut UnixStream, mut reply: &[u8]) -> Result<(), ServerError> {
-    while !reply.is_empty() {
-        let count = wait(device, stream, ServerError::Client, |mut stream| {
-            stream.write(reply)
-        })?;
-        reply = &reply[count..];
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: duration.subsec_nanos().into(),
     }
-    Ok(())
 }

@@ -15,6 +15,7 @@ use layout::desc::Metadata;
 use layout::simulator::STAGES;
 use layout::table::PORTS;
 
+use crate::bus::{Function, Host};
 use crate::card::{Body, Card, Record};
 
 /// Widths of the packet streams that were built in.
@@ -81,6 +82,14 @@ impl Card for Verilated {
         let fresh = Self::new(self.width);
         *self = fresh;
     }
+
+    // These circuits have no PCIe pins: `CAPABILITIES` says so, and nothing of this reaches them.
+
+    fn set_host(&mut self, _host: Option<Box<dyn Host>>) {}
+
+    fn set_function(&mut self, _function: Function) {}
+
+    fn function_reset(&mut self) {}
 
     fn feed(&mut self, port: usize, frame: &[u8]) {
         assert!(port < PORTS, "port {port}");

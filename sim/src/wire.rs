@@ -1,29 +1,43 @@
-//! The far end of the ports: captures played into the card and recorded from it.
+//! The far end of the ports: captures played into the card and recorded from it, or TAP devices.
 //!
-//! A frame enters only when the card is enabled and idle and the host has emptied the punt window,
-//! so a capture is played without loss however slow the host is, and twice in the same way. Recorded
-//! timestamps are the card's clock at 125 MHz, not the host's.
+//! A frame of a capture enters only when the card is enabled and idle and the host has taken what was
+//! punted, so a capture is played without loss however slow the host is, and twice in the same way.
+//! Recorded timestamps are the card's clock at 125 MHz, not the host's. Frames of a TAP device enter
+//! as they come, a burst at a time; while the card works on them the kernel queues, and then drops.
 
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use layout::csr;
-use layout::table::PORTS;
-use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
-use pcap_file::{PcapError, TsResolution};
+use layout::table::{PORTS, PUNT_QUEUES};
+use pcap_file::PcapError;
 
 use crate::card::{Body, Card};
 
-/// Clocks for one frame before the wire looks at the host again.
-const SLICE_CLOCKS: u64 = 100_000;
-/// Nanoseconds of a clock at 125 MHz.
-const CLOCK_NS: u64 = 8;
+/// Captures.
+mod capture;
+/// TAP devices.
+mod tap;
+
+use capture::{Input, Output};
+use tap::Tap;
+
+/// Clocks before the wire looks at host and ports again: some milliseconds of the RTL card.
+const SLICE_CLOCKS: u64 = 5_000;
+/// Frames taken from a TAP device at once.
+const BURST_FRAMES: usize = 32;
+/// Longest frame of a TAP device.
+const FRAME_BYTES: usize = 65_535;
+/// How often the clock moves when nothing else moves it: timers of the card go on.
+const TICK: Duration = Duration::from_millis(10);
+/// And how far.
+const TICK_CLOCKS: u64 = 4_000;
 /// Names of the ports, by number.
 pub const PORT_NAMES: [&str; PORTS] = ["outside", "inside"];
 
-/// Why a capture cannot go on.
+/// Why a port's far end cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The file cannot be opened or made.
@@ -60,37 +74,55 @@ pub enum WireError {
         /// Why.
         source: PcapError,
     },
+    /// The TAP device cannot be attached.
+    #[error(
+        "cannot attach TAP device `{name}` (it needs CAP_NET_ADMIN, or a device of yours): {source}"
+    )]
+    Attach {
+        /// Which device.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The TAP device went away.
+    #[error("TAP device of port `{port}`: {source}")]
+    Tap {
+        /// Which port.
+        port: &'static str,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// What the ports lead to.
-#[derive(Default)]
 pub struct Wire {
     ports: [Option<Port>; PORTS],
     next_port: usize,
+    next_tick: Instant,
+    buffer: Vec<u8>,
 }
 
-/// A capture in and one out.
-struct Port {
-    input: Input,
-    output: Output,
+/// The far end of one port.
+enum Port {
+    Captures(Box<(Input, Output)>),
+    Tap(Tap),
 }
 
-struct Input {
-    path: PathBuf,
-    reader: Option<PcapReader<BufReader<File>>>,
-    number: u64,
-}
-
-struct Output {
-    path: PathBuf,
-    /// Not buffered: what has left the card is in the file, however the process ends.
-    writer: PcapWriter<File>,
+impl Default for Wire {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Wire {
     /// No port leads anywhere: what leaves one is discarded.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            ports: Default::default(),
+            next_port: 0,
+            next_tick: Instant::now() + TICK,
+            buffer: vec![0; FRAME_BYTES],
+        }
     }
 
     /// Connects a port to two captures; one that exists under the second name is replaced.
@@ -98,38 +130,94 @@ impl Wire {
     /// # Errors
     /// If either file cannot be opened.
     pub fn connect(&mut self, port: usize, input: &Path, output: &Path) -> Result<(), WireError> {
-        self.ports[port] = Some(Port {
-            input: Input::open(input)?,
-            output: Output::create(output)?,
-        });
+        let captures = (Input::open(input)?, Output::create(output)?);
+        self.ports[port] = Some(Port::Captures(Box::new(captures)));
         Ok(())
     }
 
-    /// Plays the next frame if the card can take it; true if there may be more to do at once.
+    /// Connects a port to a TAP device, which is made if there is none of that name.
     ///
     /// # Errors
-    /// If a capture is broken: everything before the named packet was played.
-    pub fn advance(&mut self, card: &mut dyn Card) -> Result<bool, WireError> {
-        let is_idle = card.run(SLICE_CLOCKS);
-        self.record(card)?;
-        if !is_idle {
-            return Ok(true);
-        }
-        let is_enabled = card.bar_read(csr::CONTROL) & csr::CONTROL_ENABLE != 0;
-        if !is_enabled || card.bar_read(csr::PUNT_STATUS) != 0 {
-            return Ok(false);
-        }
-        self.play_one(card)
+    /// If it cannot be attached.
+    pub fn connect_tap(&mut self, port: usize, name: &str) -> Result<(), WireError> {
+        let tap = Tap::attach(name).map_err(|source| WireError::Attach {
+            name: name.to_owned(),
+            source,
+        })?;
+        self.ports[port] = Some(Port::Tap(tap));
+        Ok(())
     }
 
-    /// Feeds one frame, from the ports in turn.
-    fn play_one(&mut self, card: &mut dyn Card) -> Result<bool, WireError> {
-        for i in 0..PORTS {
-            let number = (self.next_port + i) % PORTS;
-            let Some(port) = &mut self.ports[number] else {
+    /// What brings frames when it can be read.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.ports.iter().filter_map(|port| match port {
+            Some(Port::Tap(tap)) => Some(tap.as_fd()),
+            _ => None,
+        })
+    }
+
+    /// Runs the card a slice and feeds it what may enter; gives how long it can then be left alone
+    /// unless a frame comes (`None`: for ever).
+    ///
+    /// # Errors
+    /// If a far end is broken: everything before was played.
+    pub fn advance(&mut self, card: &mut dyn Card) -> Result<Option<Duration>, WireError> {
+        let is_idle = card.run(SLICE_CLOCKS);
+        self.record(card)?;
+        if !is_idle || self.take_bursts(card)? || self.play_one(card)? {
+            return Ok(Some(Duration::ZERO));
+        }
+        let has_timers = card.bar_read(csr::DMA_CONTROL) != 0;
+        if !has_timers && self.descriptors().next().is_none() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        if now < self.next_tick {
+            return Ok(Some(self.next_tick - now));
+        }
+        self.next_tick = now + TICK;
+        card.step(TICK_CLOCKS);
+        self.record(card)?;
+        Ok(Some(TICK))
+    }
+
+    /// Feeds what has come from the TAP devices, a burst of each; true if there was any.
+    fn take_bursts(&mut self, card: &mut dyn Card) -> Result<bool, WireError> {
+        let mut is_fed = false;
+        for (number, port) in self.ports.iter().enumerate() {
+            let Some(Port::Tap(tap)) = port else {
                 continue;
             };
-            if let Some(frame) = port.input.next_frame()? {
+            for _ in 0..BURST_FRAMES {
+                let frame = tap.receive(&mut self.buffer);
+                let Some(frame) = frame.map_err(|source| tap_error(number, source))? else {
+                    break;
+                };
+                if !frame.is_empty() {
+                    card.feed(number, frame);
+                    is_fed = true;
+                }
+            }
+        }
+        Ok(is_fed)
+    }
+
+    /// Feeds one frame of the captures, from the ports in turn, if the card may take it.
+    fn play_one(&mut self, card: &mut dyn Card) -> Result<bool, WireError> {
+        let has_captures = self
+            .ports
+            .iter()
+            .flatten()
+            .any(|p| matches!(p, Port::Captures(_)));
+        if !has_captures || !is_ready_for_capture(card) {
+            return Ok(false);
+        }
+        for i in 0..PORTS {
+            let number = (self.next_port + i) % PORTS;
+            let Some(Port::Captures(captures)) = &mut self.ports[number] else {
+                continue;
+            };
+            if let Some(frame) = captures.0.next_frame()? {
                 card.feed(number, &frame);
                 self.next_port = (number + 1) % PORTS;
                 return Ok(true);
@@ -138,94 +226,43 @@ impl Wire {
         Ok(false)
     }
 
-    /// Writes down what left the ports.
+    /// Hands on what left the ports.
     fn record(&mut self, card: &mut dyn Card) -> Result<(), WireError> {
         while let Some(record) = card.next_record() {
             let Body::Frame(frame) = &record.body else {
                 continue;
             };
-            if let Some(port) = &mut self.ports[usize::from(record.port)] {
-                port.output.write(record.cycle_last, frame)?;
+            let number = usize::from(record.port);
+            match &mut self.ports[number] {
+                Some(Port::Captures(captures)) => captures.1.write(record.cycle_last, frame)?,
+                Some(Port::Tap(tap)) => {
+                    tap.send(frame)
+                        .map_err(|source| tap_error(number, source))?;
+                }
+                None => {}
             }
         }
         Ok(())
     }
 }
 
-impl Input {
-    fn open(path: &Path) -> Result<Self, WireError> {
-        let file = File::open(path).map_err(|source| WireError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        let fail = |reason: String| WireError::Header {
-            path: path.to_owned(),
-            reason,
-        };
-        let reader =
-            PcapReader::new(BufReader::new(file)).map_err(|error| fail(error.to_string()))?;
-        let datalink = reader.header().datalink;
-        if datalink != pcap_file::DataLink::ETHERNET {
-            return Err(fail(format!("link type {datalink:?}")));
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            reader: Some(reader),
-            number: 0,
-        })
-    }
-
-    /// The next frame; `None` at the end, and after an error.
-    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, WireError> {
-        let Some(packet) = self.reader.as_mut().and_then(PcapReader::next_packet) else {
-            return Ok(None);
-        };
-        self.number += 1;
-        let reason = match packet {
-            Ok(packet) if packet.data.is_empty() => "it has no bytes".to_owned(),
-            Ok(packet) if packet.data.len() > usize::from(u16::MAX) => "it is too long".to_owned(),
-            Ok(packet) => return Ok(Some(packet.data.into_owned())),
-            Err(error) => error.to_string(),
-        };
-        self.reader = None;
-        Err(WireError::Packet {
-            path: self.path.clone(),
-            number: self.number,
-            reason,
-        })
+fn tap_error(port: usize, source: io::Error) -> WireError {
+    WireError::Tap {
+        port: PORT_NAMES[port],
+        source,
     }
 }
 
-impl Output {
-    fn create(path: &Path) -> Result<Self, WireError> {
-        let file = File::create(path).map_err(|source| WireError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        let header = PcapHeader {
-            ts_resolution: TsResolution::NanoSecond,
-            ..PcapHeader::default()
-        };
-        let writer = PcapWriter::with_header(file, header).map_err(|source| WireError::Record {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer,
-        })
+/// Whether the card is enabled and the host has taken all that was punted.
+fn is_ready_for_capture(card: &mut dyn Card) -> bool {
+    if card.bar_read(csr::CONTROL) & csr::CONTROL_ENABLE == 0 {
+        return false;
     }
-
-    fn write(&mut self, cycle: u64, frame: &[u8]) -> Result<(), WireError> {
-        let packet = PcapPacket::new(
-            Duration::from_nanos(cycle * CLOCK_NS),
-            frame.len() as u32,
-            frame,
-        );
-        let written = self.writer.write_packet(&packet);
-        written.map(|_| ()).map_err(|source| WireError::Record {
-            path: self.path.clone(),
-            source,
-        })
+    if card.bar_read(csr::DMA_CONTROL) & csr::DMA_PUNT == 0 {
+        return card.bar_read(csr::PUNT_STATUS) == 0;
     }
+    (0..PUNT_QUEUES as u32).all(|ring| {
+        let head = card.bar_read(csr::PUNT_HEAD + 4 * ring);
+        head == card.bar_read(csr::PUNT_TAIL + 4 * ring)
+    })
 }

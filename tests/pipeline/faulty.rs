@@ -5,7 +5,7 @@ use std::path::Path;
 
 use layout::csr;
 use layout::table::PORTS;
-use sim::{Body, Card, Model, Record};
+use sim::{Body, Card, Function, Host, Model, Record};
 
 /// What is wrong with the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,18 @@ impl Card for Faulty {
     fn reset(&mut self) {
         let fault = self.fault;
         *self = Self::new(fault);
+    }
+
+    fn set_host(&mut self, host: Option<Box<dyn Host>>) {
+        self.card.set_host(host);
+    }
+
+    fn set_function(&mut self, function: Function) {
+        self.card.set_function(function);
+    }
+
+    fn function_reset(&mut self) {
+        self.card.function_reset();
     }
 
     fn feed(&mut self, port: usize, frame: &[u8]) {

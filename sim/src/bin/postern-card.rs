@@ -12,10 +12,12 @@ use sim::{Card, Model};
 
 const EXAMPLE: &str = "Example:
   postern-card --engine model --socket card.sock --port outside=pcap:in.pcap,out.pcap
+  postern-card --engine model --socket card.sock --port outside=tap:out0 --port inside=tap:in0
 
 It prints `postern-card: ready on SOCKET` when clients may connect. One client is served at a time;
-the card keeps its tables when a client leaves. Without --port the clock moves only when the client
-says so; with it, captures are played as soon as the client has enabled the card.";
+the card keeps its tables when a client leaves, and forwards on. Without --port the clock moves only
+when the client says so; with it, captures are played as soon as the client has enabled the card,
+and frames of a TAP device enter as they come. A TAP device that does not exist is made.";
 
 /// Serve a simulated card as a vfio-user PCI device.
 #[derive(Parser)]
@@ -27,8 +29,8 @@ struct Arguments {
     /// Unix socket to listen on.
     #[arg(long)]
     socket: PathBuf,
-    /// What a port leads to: `outside=pcap:IN,OUT` or `inside=pcap:IN,OUT`.
-    #[arg(long = "port", value_name = "NAME=pcap:IN,OUT")]
+    /// What a port (`outside` or `inside`) leads to: two captures or a TAP device.
+    #[arg(long = "port", value_name = "PORT=pcap:IN,OUT|PORT=tap:NAME")]
     ports: Vec<PortArgument>,
     /// Exit when the first client leaves.
     #[arg(long)]
@@ -47,12 +49,18 @@ enum Engine {
     Model,
 }
 
-/// A port and its captures.
+/// A port and its far end.
 #[derive(Clone)]
 struct PortArgument {
     port: usize,
-    input: PathBuf,
-    output: PathBuf,
+    end: End,
+}
+
+/// What a port can lead to.
+#[derive(Clone)]
+enum End {
+    Captures { input: PathBuf, output: PathBuf },
+    Tap(String),
 }
 
 impl FromStr for PortArgument {
@@ -69,17 +77,20 @@ impl FromStr for PortArgument {
                     PORT_NAMES.join(" and ")
                 )
             })?;
-        let files = target
-            .strip_prefix("pcap:")
-            .ok_or("expected `pcap:` and two files behind the `=`")?;
-        let (input, output) = files
-            .split_once(',')
-            .ok_or("expected two files with a comma between them")?;
-        Ok(Self {
-            port,
-            input: input.into(),
-            output: output.into(),
-        })
+        let end = match target.split_once(':') {
+            Some(("tap", name)) => End::Tap(name.to_owned()),
+            Some(("pcap", files)) => {
+                let (input, output) = files
+                    .split_once(',')
+                    .ok_or("expected two files with a comma between them")?;
+                End::Captures {
+                    input: input.into(),
+                    output: output.into(),
+                }
+            }
+            _ => return Err("expected `pcap:IN,OUT` or `tap:NAME` behind the `=`".into()),
+        };
+        Ok(Self { port, end })
     }
 }
 
@@ -138,7 +149,10 @@ fn make_device(card: Box<dyn Card>, ports: &[PortArgument]) -> Result<Device, Se
     }
     let mut wire = Wire::new();
     for port in ports {
-        wire.connect(port.port, &port.input, &port.output)?;
+        match &port.end {
+            End::Captures { input, output } => wire.connect(port.port, input, output)?,
+            End::Tap(name) => wire.connect_tap(port.port, name)?,
+        }
     }
     Ok(Device::wired(card, wire))
 }

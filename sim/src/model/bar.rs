@@ -19,7 +19,8 @@ impl Model {
             csr::LAYOUT_HASH_HIGH => (layout::LAYOUT_HASH >> 32) as u32,
             csr::MAGIC => csr::MAGIC_VALUE,
             csr::CORE_VERSION => csr::CORE_VERSION_VALUE,
-            csr::CAPABILITIES => 1,
+            csr::CAPABILITIES if self.has_rings() => csr::CAPABILITY_WINDOWS | csr::CAPABILITY_DMA,
+            csr::CAPABILITIES => csr::CAPABILITY_WINDOWS,
             csr::DATA_WIDTH => self.beat_bytes as u32 * 8,
             csr::SIZE_ACL => ACL_SLOTS as u32,
             csr::SIZE_DESTINATION => DESTINATIONS as u32,
@@ -70,8 +71,12 @@ impl Model {
             csr::TABLE_COMMAND => self.table_refused = self.run_command(value).is_none(),
             csr::TABLE_INDEX => self.table_index[0] = value,
             csr::TABLE_INDEX2 => self.table_index[1] = value,
-            csr::PUNT_POP if value & 1 == 1 => self.punt.pop(),
-            csr::INJECT_SUBMIT => self.submit(InjectDescriptor::unpack(&[value])),
+            csr::PUNT_POP if value & 1 == 1 => drop(self.punt.take()),
+            csr::INJECT_SUBMIT => {
+                self.submit(InjectDescriptor::unpack(&[value]));
+                self.serve_rings();
+            }
+            _ if self.has_rings() && self.dma.write(offset, value) => self.serve_rings(),
             _ => self.write_window(offset, value),
         }
     }
@@ -88,7 +93,16 @@ impl Model {
             self.counter_high = (value >> 32) as u32;
             return value as u32;
         }
-        word_in(csr::PUNT_WINDOW, offset).map_or(0, |word| self.punt.window(word))
+        if let Some(word) = word_in(csr::PUNT_WINDOW, offset) {
+            return self.punt.window(word);
+        }
+        let ring = self.dma.read(offset, &self.function);
+        ring.filter(|_| self.has_rings()).unwrap_or(0)
+    }
+
+    /// Only the 64-bit card has a PCIe endpoint.
+    fn has_rings(&self) -> bool {
+        self.beat_bytes == 8
     }
 
     fn write_window(&mut self, offset: u32, value: u32) {
@@ -134,7 +148,7 @@ impl Model {
 }
 
 /// Index of the word of a window that an aligned offset names.
-fn word_in(window: u32, offset: u32) -> Option<usize> {
+pub(super) fn word_in(window: u32, offset: u32) -> Option<usize> {
     let inside = offset.checked_sub(window)? as usize;
     (inside < window_bytes(window) && inside.is_multiple_of(4)).then_some(inside / 4)
 }

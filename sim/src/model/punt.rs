@@ -42,11 +42,11 @@ impl PuntBuffer {
         fits
     }
 
-    /// Releases the oldest frame, if there is one.
-    pub fn pop(&mut self) {
-        if let Some((_, frame)) = self.frames.pop_front() {
-            self.occupied -= frame.len().next_multiple_of(self.beat_bytes);
-        }
+    /// Takes the oldest frame out, if there is one.
+    pub fn take(&mut self) -> Option<(Metadata, Vec<u8>)> {
+        let (metadata, frame) = self.frames.pop_front()?;
+        self.occupied -= frame.len().next_multiple_of(self.beat_bytes);
+        Some((metadata, frame))
     }
 
     /// Frames waiting.

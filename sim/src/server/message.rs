@@ -1,10 +1,15 @@
 //! vfio-user messages: bytes to requests, and the reply each request owes.
 //!
 //! Pure: no socket is touched. A message is taken only when all of it is here, so a command that is
-//! unknown or malformed costs an error reply and never the place in the stream. Integers are
-//! little-endian, as on every machine vfio-user runs on.
+//! unknown or malformed costs an error reply and never the place in the stream; descriptors that came
+//! with it are closed if it has no use for them. Integers are little-endian, as on every machine
+//! vfio-user runs on.
+
+use std::os::fd::OwnedFd;
 
 use super::device::Device;
+use super::interrupts::{self, SetIrqs};
+use super::memory::Access;
 
 /// Bytes of a message header.
 pub const HEADER_BYTES: usize = 16;
@@ -18,7 +23,10 @@ const FLAG_REPLY: u32 = 1;
 const FLAG_NO_REPLY: u32 = 1 << 4;
 const FLAG_ERROR: u32 = 1 << 5;
 
-const CAPABILITIES: &str = r#"{"capabilities":{"max_msg_fds":1,"max_data_xfer_size":1048576}}"#;
+/// File descriptors one message may carry, as told to clients: all vectors at once.
+pub const MAX_DESCRIPTORS: usize = 8;
+
+const CAPABILITIES: &str = r#"{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576}}"#;
 
 /// Commands this server answers otherwise than with "not supported".
 mod command {
@@ -58,22 +66,26 @@ pub enum Errno {
 }
 
 /// A whole message from the client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Request {
     id: u16,
     command: u16,
     flags: u32,
     payload: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Request {
-    /// Takes the first message out of the received bytes; `None` until all of it is there.
-    pub fn take(received: &mut Vec<u8>) -> Result<Option<Self>, FramingError> {
-        if received.len() < HEADER_BYTES {
-            return Ok(None);
-        }
-        let mut header = Reader(received);
-        let (id, command) = (header.u16(), header.u16());
+    /// Bytes that the message at the front of the received ones still lacks, as far as can be told.
+    ///
+    /// # Errors
+    /// If they cannot be the start of a message.
+    pub fn missing(received: &[u8]) -> Result<usize, FramingError> {
+        let Some(header) = received.get(..HEADER_BYTES) else {
+            return Ok(HEADER_BYTES - received.len());
+        };
+        let mut header = Reader(header);
+        header.skip(4);
         let (size, flags) = (header.u32(), header.u32());
         if !(HEADER_BYTES..=MAX_MESSAGE_BYTES).contains(&(size as usize)) {
             return Err(FramingError::Size(size));
@@ -81,21 +93,27 @@ impl Request {
         if flags & FLAG_TYPE_MASK != 0 {
             return Err(FramingError::Type(flags & FLAG_TYPE_MASK));
         }
-        if received.len() < size as usize {
-            return Ok(None);
-        }
-        let payload = received[HEADER_BYTES..size as usize].to_vec();
-        received.drain(..size as usize);
-        Ok(Some(Self {
+        Ok((size as usize).saturating_sub(received.len()))
+    }
+
+    /// Takes a message of which nothing is [missing](Self::missing), and all its descriptors.
+    pub fn take(received: &mut Vec<u8>, descriptors: &mut Vec<OwnedFd>) -> Self {
+        let mut header = Reader(received);
+        let (id, command) = (header.u16(), header.u16());
+        let (size, flags) = (header.u32() as usize, header.u32());
+        let payload = received[HEADER_BYTES..size].to_vec();
+        received.drain(..size);
+        Self {
             id,
             command,
             flags,
             payload,
-        }))
+            descriptors: std::mem::take(descriptors),
+        }
     }
 
     /// Does what is asked; gives the reply, unless the client wants none.
-    pub fn answer(self, device: &mut Device) -> Option<Vec<u8>> {
+    pub fn answer(mut self, device: &mut Device) -> Option<Vec<u8>> {
         let outcome = self.execute(device);
         if self.flags & FLAG_NO_REPLY != 0 {
             return None;
@@ -115,16 +133,15 @@ impl Request {
         Some(reply)
     }
 
-    fn execute(&self, device: &mut Device) -> Result<Vec<u8>, Errno> {
+    fn execute(&mut self, device: &mut Device) -> Result<Vec<u8>, Errno> {
         match self.command {
             command::VERSION => self.version(),
-            // The card does no DMA in this version: a map is noted by nobody, and harmless.
-            command::DMA_MAP => self.payload_of(32).map(|_| Vec::new()),
-            command::DMA_UNMAP => self.payload_of(24).map(|_| self.payload[..24].to_vec()),
+            command::DMA_MAP => self.dma_map(device),
+            command::DMA_UNMAP => self.dma_unmap(device),
             command::DEVICE_GET_INFO => self.payload_of(16).map(|_| device_info()),
             command::DEVICE_GET_REGION_INFO => self.region_info(device),
             command::DEVICE_GET_IRQ_INFO => self.irq_info(),
-            command::DEVICE_SET_IRQS => self.set_irqs(),
+            command::DEVICE_SET_IRQS => self.set_irqs(device),
             command::REGION_READ => self.region_read(device),
             command::REGION_WRITE => self.region_write(device),
             command::DEVICE_RESET => {
@@ -173,29 +190,59 @@ impl Request {
         Ok(reply)
     }
 
+    fn dma_map(&mut self, device: &mut Device) -> Result<Vec<u8>, Errno> {
+        let mut payload = self.payload_of(32)?;
+        payload.skip(4);
+        let (flags, offset) = (payload.u32(), payload.u64());
+        let (address, bytes) = (payload.u64(), payload.u64());
+        if self.descriptors.len() > 1 {
+            return Err(Errno::Invalid);
+        }
+        let access = Access {
+            read: flags & MAP_READ != 0,
+            write: flags & MAP_WRITE != 0,
+        };
+        let file = self.descriptors.pop().map(|file| (file, offset));
+        device.map(address, bytes, access, file)?;
+        Ok(Vec::new())
+    }
+
+    fn dma_unmap(&self, device: &mut Device) -> Result<Vec<u8>, Errno> {
+        let mut payload = self.payload_of(24)?;
+        payload.skip(4);
+        let (flags, address, bytes) = (payload.u32(), payload.u64(), payload.u64());
+        match flags {
+            0 => device.unmap(address, bytes),
+            UNMAP_ALL if address == 0 && bytes == 0 => device.unmap_all(),
+            _ => return Err(Errno::Invalid),
+        }
+        Ok(self.payload[..24].to_vec())
+    }
+
     fn irq_info(&self) -> Result<Vec<u8>, Errno> {
         let mut payload = self.payload_of(16)?;
         payload.skip(8);
         let index = payload.u32();
-        let count = *IRQ_COUNTS.get(index as usize).ok_or(Errno::Invalid)?;
+        let counts = interrupts::COUNTS;
+        let count = *counts.get(index as usize).ok_or(Errno::Invalid)?;
         let flags = if count == 0 { 0 } else { IRQ_EVENTFD };
         let mut reply = Vec::with_capacity(16);
         put(&mut reply, &[16, flags, index, count]);
         Ok(reply)
     }
 
-    /// Accepts what is in range. No interrupt is ever raised: the card has none in this version.
-    fn set_irqs(&self) -> Result<Vec<u8>, Errno> {
+    fn set_irqs(&mut self, device: &mut Device) -> Result<Vec<u8>, Errno> {
         let mut payload = self.payload_of(20)?;
-        payload.skip(8);
-        let (index, start, count) = (payload.u32(), payload.u32(), payload.u32());
-        let available = *IRQ_COUNTS.get(index as usize).ok_or(Errno::Invalid)?;
-        let end = start.checked_add(count).ok_or(Errno::Invalid)?;
-        if end > available {
-            Err(Errno::Invalid)
-        } else {
-            Ok(Vec::new())
-        }
+        payload.skip(4);
+        let request = SetIrqs {
+            flags: payload.u32(),
+            index: payload.u32(),
+            start: payload.u32(),
+            count: payload.u32(),
+        };
+        let descriptors = std::mem::take(&mut self.descriptors);
+        device.set_irqs(request, &self.payload[20..], descriptors)?;
+        Ok(Vec::new())
     }
 
     fn region_read(&self, device: &mut Device) -> Result<Vec<u8>, Errno> {
@@ -230,8 +277,12 @@ const REGION_WRITABLE: u32 = 1 << 1;
 const IRQ_EVENTFD: u32 = 1 << 0;
 /// `VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI`.
 const DEVICE_FLAGS: u32 = 1 << 0 | 1 << 1;
-/// INTx, MSI, MSI-X, error and request: QEMU warns unless the last two exist.
-const IRQ_COUNTS: [u32; 5] = [0, 0, 0, 1, 1];
+/// The function may read the range.
+const MAP_READ: u32 = 1 << 0;
+/// The function may write the range.
+const MAP_WRITE: u32 = 1 << 1;
+/// All ranges at once.
+const UNMAP_ALL: u32 = 1 << 1;
 
 fn device_info() -> Vec<u8> {
     let mut reply = Vec::with_capacity(16);
@@ -241,7 +292,7 @@ fn device_info() -> Vec<u8> {
             16,
             DEVICE_FLAGS,
             super::device::REGIONS,
-            IRQ_COUNTS.len() as u32,
+            interrupts::COUNTS.len() as u32,
         ],
     );
     reply

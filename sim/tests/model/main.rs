@@ -19,6 +19,8 @@ mod lookups;
 mod forwarding;
 /// The sections "Counters", "Tables" and "Host windows".
 mod host;
+/// The section "Rings".
+mod rings;
 
 const MAC_0: u64 = 0x0200_0000_0001;
 const MAC_1: u64 = 0x0200_0000_0002;
