@@ -18,8 +18,8 @@ use host::punt::{Adopted, Event as LogEvent};
 use host::runtime::capture::{Capture, CaptureWriter};
 use host::runtime::live::{Live, Tables};
 use host::simulator::{Event, Simulator};
+use host::vfio::Device;
 use host::vfio::user::Client;
-use host::vfio::{Device, DmaMemory, Error, EventFd, RegionInfo};
 use layout::desc::Reason;
 use sim::Card;
 use sim::server::{self, Server};
@@ -74,22 +74,8 @@ impl Served {
 
     fn connect(&self) -> Box<dyn Device> {
         let client = Client::connect(&self.socket, Duration::from_secs(10)).expect("a connection");
-        Box::new(KeepsTables(client))
+        Box::new(client)
     }
-}
-
-/// A function whose reset leaves the tables, as the contract says.
-struct KeepsTables(Client);
-
-#[rustfmt::skip]
-impl Device for KeepsTables {
-    fn region_info(&self, region: u32) -> Option<RegionInfo> { self.0.region_info(region) }
-    fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> { self.0.region_read(region, offset, data) }
-    fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error> { self.0.region_write(region, offset, data) }
-    fn reset(&mut self) -> Result<(), Error> { Ok(()) }
-    fn map(&mut self, bytes: usize) -> Result<DmaMemory, Error> { self.0.map(bytes) }
-    fn interrupt_count(&mut self) -> Result<usize, Error> { self.0.interrupt_count() }
-    fn enable_interrupts(&mut self, count: usize) -> Result<Vec<EventFd>, Error> { self.0.enable_interrupts(count) }
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
