@@ -13,6 +13,10 @@ pub mod check;
 pub mod packet_tracer;
 /// `postern replay`.
 pub mod replay;
+/// `postern run`.
+pub mod run;
+/// `postern nic`.
+pub mod nic;
 /// Findings drawn for people or written for programs.
 pub mod report;
 
@@ -32,6 +36,11 @@ enum Command {
     PacketTracer(packet_tracer::Arguments),
     /// Run captures through a configuration and a simulated card
     Replay(replay::Arguments),
+    /// Be a firewall: load a configuration into a card and serve it
+    Run(run::Arguments),
+    /// List cards, bind one to vfio-pci, or show what one says of itself
+    #[command(subcommand)]
+    Nic(nic::Command),
 }
 
 /// What a command answers: the exit code, or why it could not do its work.
@@ -73,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::PacketTracer(arguments) => packet_tracer::run(&arguments),
         Command::Replay(arguments) => Ok(replay::run(&arguments)),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Nic(command) => nic::run(&command),
     };
     outcome.unwrap_or_else(|failure| match failure {
         // The reader of a pipe has seen enough.

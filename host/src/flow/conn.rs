@@ -208,6 +208,24 @@ impl Conn {
         self.last = self.last.max(now);
     }
 
+    /// Begins with what the card counted while nobody looked; `idle` is how long ago its last packet was.
+    pub fn observe_inherited(
+        &mut self,
+        now: Time,
+        direction: Direction,
+        stats: &FlowStats,
+        idle: Time,
+    ) {
+        self.counted[direction as usize] = (stats.packets, stats.bytes);
+        self.seen[direction as usize] = Seen {
+            packets: stats.packets.into(),
+            bytes: stats.bytes,
+            fin: stats.fin,
+            rst: stats.rst,
+        };
+        self.last = self.last.max(now.saturating_sub(idle));
+    }
+
     /// The card's counters of a direction; returns whether packets passed since the last look.
     pub fn observe_card(&mut self, now: Time, direction: Direction, stats: &FlowStats) -> bool {
         let (packets, bytes) = &mut self.counted[direction as usize];

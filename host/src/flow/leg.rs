@@ -30,6 +30,41 @@ pub struct Leg {
 }
 
 impl Leg {
+    /// The leg of an entry that leaves by `egress`. Of an entry that punts it does not tell how packets leave.
+    pub fn of_entry(entry: &FlowEntry, egress: u8) -> Self {
+        let Key {
+            interface,
+            proto,
+            src,
+            sport,
+            dst,
+            dport,
+        } = entry.key();
+        let seen = Tuple {
+            proto,
+            src: src.into(),
+            sport,
+            dst: dst.into(),
+            dport,
+        };
+        let mut sent = seen;
+        let (address, port) = (entry.address.into(), entry.l4_port);
+        match (entry.translate_source, entry.translate_destination) {
+            _ if entry.punt => {}
+            (true, _) => (sent.src, sent.sport) = (address, port),
+            (false, true) if proto == ICMP => (sent.dst, sent.sport) = (address, port),
+            (false, true) => (sent.dst, sent.dport) = (address, port),
+            (false, false) => {}
+        }
+        Self {
+            ingress: interface,
+            seen,
+            egress,
+            sent,
+            adjacency: entry.adjacency,
+        }
+    }
+
     /// The card's key.
     pub fn key(&self) -> Key {
         self.seen.key(self.ingress)
@@ -150,6 +185,36 @@ mod tests {
         assert!(both.punt && !both.translate_source && !both.translate_destination);
         let none = leg(seen, seen).entry(false);
         assert!(!none.punt && !none.translate_source && !none.translate_destination);
+    }
+
+    #[test]
+    fn a_leg_is_read_back_from_its_entry() {
+        let udp = tuple(UDP, [10, 0, 0, 2], 5060, [192, 0, 2, 254], 5060);
+        let icmp = tuple(ICMP, [192, 0, 2, 254], 77, [192, 0, 2, 1], 0);
+        for (seen, sent) in [
+            (udp, udp),
+            (
+                udp,
+                Tuple {
+                    src: [192, 0, 2, 1].into(),
+                    sport: 9,
+                    ..udp
+                },
+            ),
+            (udp, Tuple { dport: 5061, ..udp }),
+            (
+                icmp,
+                Tuple {
+                    dst: [10, 0, 0, 2].into(),
+                    sport: 5,
+                    ..icmp
+                },
+            ),
+            (icmp, Tuple { sport: 5, ..icmp }),
+        ] {
+            let leg = leg(seen, sent);
+            assert_eq!(Leg::of_entry(&leg.entry(false), 0), leg);
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod deadline;
 pub mod leg;
 /// One connection: its two legs, what was seen of it, its TCP state.
 pub mod conn;
+/// Entries found on a card, as the two directions of connections.
+pub mod pairs;
 /// All connections by key.
 pub mod conns;
 /// Which ports of one mapped address are in use.

@@ -41,6 +41,12 @@ impl Bar {
         Ok(())
     }
 
+    /// Writes consecutive registers.
+    pub fn write_all(&mut self, offset: u32, words: &[u32]) -> Result<(), vfio::Error> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.device.region_write(BAR0, offset.into(), &bytes)
+    }
+
     /// Writes runs of consecutive registers in order, then reads one register.
     pub fn write_then_read(
         &mut self,

@@ -8,8 +8,10 @@ use layout::{LAYOUT_HASH, csr, table};
 use super::Error;
 use super::bar::Bar;
 use super::flows::FlowMirror;
+use super::inherit::Inheritance;
 use super::policy::PolicyMirror;
-use crate::vfio::{BAR0, Device};
+use super::ring::Rings;
+use crate::vfio::{BAR0, Device, EventFd};
 
 /// What the card says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +30,12 @@ pub struct Ident {
     pub data_width: u32,
 }
 
-/// A card that was brought up. Holding it means: the register map is ours and the card is reset.
+/// A card that was brought up. Holding it means: the register map is ours, and nobody else uses the card.
 pub struct Nic {
+    // Before the device: memory is taken from it while it is open.
+    pub(super) rings: Option<Rings>,
+    /// One event a vector while the rings are not polled.
+    pub(super) events: Vec<EventFd>,
     pub(super) bar: Bar,
     pub(super) ident: Ident,
     /// `CONTROL` as the owner wants it, without a passing hold.
@@ -39,16 +45,40 @@ pub struct Nic {
 }
 
 impl Nic {
-    /// Checks that the device is a card this driver fits, and resets it. It stays disabled.
+    /// Checks that the device is a card this driver fits, resets it and empties its tables. It stays disabled.
     pub fn bring_up(device: Box<dyn Device>) -> Result<Self, Error> {
+        let mut nic = Self::inspect(device)?;
+        nic.bar.device().reset()?;
+        nic.clear()?;
+        nic.bar.write(csr::SCRATCH, IN_USE)?;
+        Ok(nic)
+    }
+
+    /// As [`Nic::bring_up`], but the card keeps what an earlier driver gave it and goes on forwarding: a reset of the
+    /// function stops rings and interrupts and nothing else. The policy is not readable, so the next one that is
+    /// loaded replaces all of it.
+    pub fn adopt(device: Box<dyn Device>) -> Result<(Self, Inheritance), Error> {
+        let mut nic = Self::inspect(device)?;
+        nic.bar.device().reset()?;
+        let inheritance = match nic.is_fresh()? {
+            true => Inheritance::default(),
+            false => nic.inherit()?,
+        };
+        nic.bar.write(csr::SCRATCH, IN_USE)?;
+        Ok((nic, inheritance))
+    }
+
+    /// Checks that the device is a card this driver fits, and writes nothing to it.
+    pub fn inspect(device: Box<dyn Device>) -> Result<Self, Error> {
         let bytes = device.region_info(BAR0).map_or(0, |info| info.size);
         if bytes < csr::BAR0_BYTES as u64 {
             return Err(Error::BarTooSmall { bytes });
         }
         let mut bar = Bar::new(device);
         let ident = identify(&mut bar)?;
-        bar.device().reset()?;
         Ok(Self {
+            rings: None,
+            events: Vec::new(),
             bar,
             ident,
             control: 0,
@@ -57,9 +87,19 @@ impl Nic {
         })
     }
 
+    /// Whether no driver has written to the card since it was powered on: all tables are empty then.
+    pub(super) fn is_fresh(&mut self) -> Result<bool, Error> {
+        Ok(self.bar.read(csr::SCRATCH)? == 0)
+    }
+
     /// What the card said about itself.
     pub fn ident(&self) -> &Ident {
         &self.ident
+    }
+
+    /// Sizes of the card's tables, which are those that this driver was built for.
+    pub fn table_sizes() -> impl Iterator<Item = (&'static str, usize)> {
+        SIZES.iter().map(|(name, _, size)| (*name, *size))
     }
 
     /// The device behind the card, for regions other than BAR0.
@@ -116,6 +156,8 @@ fn identify(bar: &mut Bar) -> Result<Ident, Error> {
     })
 }
 
+/// Value of `SCRATCH` while tables may hold something. It survives a reset of the function as they do.
+const IN_USE: u32 = 0x5553_4544;
 /// Registers from `MAGIC` to `SIZE_INTERFACE`.
 const IDENT_WORDS: usize = (csr::SIZE_INTERFACE - csr::MAGIC) as usize / 4 + 1;
 

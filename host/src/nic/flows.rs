@@ -147,6 +147,33 @@ impl Nic {
 }
 
 impl FlowMirror {
+    /// Notes what was found in a slot. `false` if the card would never find it there, or found it before.
+    pub(super) fn note_found(&mut self, slot: usize, entry: &FlowEntry, stats: FlowStats) -> bool {
+        let key = entry.key();
+        if let Some(flow) = self.flows.get_mut(&key) {
+            // A copy that a move left behind when its driver died: both have counted.
+            let seen = std::mem::take(&mut flow.seen);
+            flow.fold(stats);
+            flow.seen = seen;
+            return false;
+        }
+        if !self.placement.may_sit(&key, slot) {
+            return false;
+        }
+        self.note(slot, entry);
+        if let Some(flow) = self.flows.get_mut(&key) {
+            flow.fold(stats);
+        }
+        true
+    }
+
+    /// Every flow with what it has counted.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FlowEntry, FlowTotals)> {
+        self.flows
+            .iter()
+            .map(|(key, flow)| (FlowEntry::new(*key, flow.action), flow.totals))
+    }
+
     /// Notes what was written to a slot.
     fn note(&mut self, slot: usize, entry: &FlowEntry) {
         self.placement.place(entry.key(), slot);

@@ -1,4 +1,4 @@
-//! The card driver, on BAR0 alone. Files stand in the order of a card's life.
+//! The card driver: BAR0, and rings in shared memory. Files stand in the order of a card's life.
 //!
 //! One [`Nic`] owns one card. It knows registers, tables and frames, and no policy: what to load is
 //! an image, what to install are flow entries, and why is somebody else's business.
@@ -9,10 +9,14 @@ mod bar;
 mod bring_up;
 /// Entries through the table window.
 mod tables;
+/// What an earlier driver left on the card: taken over, or emptied.
+pub mod inherit;
 /// A policy in one atomic step.
 mod policy;
 /// Counters by name.
 pub mod stats;
+/// Punt rings and inject ring in shared memory.
+mod ring;
 /// Punted frames out, injected frames in.
 pub mod host_path;
 /// Placement of flow entries, pure.
@@ -21,6 +25,7 @@ pub mod placement;
 pub mod flows;
 
 pub use bring_up::{Ident, Nic};
+pub use inherit::Inheritance;
 
 use layout::table::{Operation, Table};
 
@@ -136,4 +141,21 @@ pub enum Error {
         /// The length it shows.
         bytes: usize,
     },
+    /// The card shows an index that a ring cannot have.
+    #[error(
+        "the card shows index {shown} for the {ring} ring, which can only be from {low} to {high}"
+    )]
+    RingIndex {
+        /// Which ring.
+        ring: &'static str,
+        /// What it shows.
+        shown: u16,
+        /// The index seen last.
+        low: u16,
+        /// The furthest that is possible.
+        high: u16,
+    },
+    /// The card did not stop using the rings.
+    #[error("the card goes on using its rings in host memory")]
+    RingsBusy,
 }

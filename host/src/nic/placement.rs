@@ -71,6 +71,11 @@ impl Placement {
         self.slots.get(slot)?.map(|occupant| occupant.key)
     }
 
+    /// Whether the card looks for a key in a slot.
+    pub fn may_sit(&self, key: &Key, slot: usize) -> bool {
+        (FLOW_SLOTS - FLOW_STASH..FLOW_SLOTS).contains(&slot) || choices(key).contains(&slot)
+    }
+
     /// Finds room for a key; the slot `pinned` is neither used nor moved.
     pub fn room_for(&self, key: &Key, pinned: Option<usize>) -> Option<Room> {
         if let Some(slot) = self.slot_of(key) {

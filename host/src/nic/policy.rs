@@ -19,11 +19,25 @@ use super::{Error, Nic};
 pub(super) struct PolicyMirror {
     live: Live,
     /// Valid maps of both banks as the card has them.
-    valid: [[u64; ACL_PAGES]; 2],
+    valid: [Bank<[u64; ACL_PAGES]>; 2],
     /// Destination entries of both banks, as many as are not zero.
-    destinations: [Vec<Destination>; 2],
+    destinations: [Bank<Vec<Destination>>; 2],
     /// Slots of the policies of recent generations, by generation.
     slots: HashMap<u8, Vec<u16>>,
+}
+
+/// What is in a bank.
+enum Bank<T> {
+    /// This, because we wrote it or nobody did.
+    Known(T),
+    /// What an earlier driver wrote.
+    Unknown,
+}
+
+impl<T: Default> Default for Bank<T> {
+    fn default() -> Self {
+        Bank::Known(T::default())
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -39,6 +53,14 @@ impl Live {
             generation: self.generation.wrapping_add(1),
             acl_bank: 1 - self.acl_bank,
             destination_bank: 1 - self.destination_bank,
+        }
+    }
+
+    fn of_register(word: u32) -> Self {
+        Self {
+            generation: (word >> 8) as u8,
+            acl_bank: (word & 1) as usize,
+            destination_bank: (word >> 1 & 1) as usize,
         }
     }
 
@@ -131,13 +153,14 @@ impl Nic {
             self.write_entry(Table::Acl, slot, &entry.pack())?;
             valid[slot / ACL_LANES] |= 1 << (slot % ACL_LANES);
         }
+        let old = std::mem::replace(&mut self.policy.valid[bank], Bank::Unknown);
         for (page, lanes) in valid.into_iter().enumerate() {
-            if self.policy.valid[bank][page] != lanes {
+            if !matches!(&old, Bank::Known(old) if old[page] == lanes) {
                 let index = bank * ACL_PAGES + page;
                 self.write_entry(Table::AclValid, index, &AclValid { lanes }.pack())?;
-                self.policy.valid[bank][page] = lanes;
             }
         }
+        self.policy.valid[bank] = Bank::Known(valid);
         Ok(())
     }
 
@@ -146,11 +169,11 @@ impl Nic {
         destinations: &[Destination],
         bank: usize,
     ) -> Result<(), Error> {
-        let old = std::mem::take(&mut self.policy.destinations[bank]);
+        let old = std::mem::replace(&mut self.policy.destinations[bank], Bank::Unknown);
         let absent = Destination::default();
-        for index in 0..destinations.len().max(old.len()) {
+        for index in 0..DESTINATIONS {
             let entry = destinations.get(index).unwrap_or(&absent);
-            if old.get(index).unwrap_or(&absent) != entry {
+            if !matches!(&old, Bank::Known(old) if old.get(index).unwrap_or(&absent) == entry) {
                 self.write_entry(
                     Table::Destination,
                     bank * DESTINATIONS + index,
@@ -158,15 +181,27 @@ impl Nic {
                 )?;
             }
         }
-        self.policy.destinations[bank] = destinations.to_vec();
+        self.policy.destinations[bank] = Bank::Known(destinations.to_vec());
         Ok(())
     }
 }
 
 impl PolicyMirror {
+    /// A policy that an earlier driver loaded, of which only `POLICY` can be read.
+    pub(super) fn inherited(register: u32) -> Self {
+        Self {
+            live: Live::of_register(register),
+            valid: [Bank::Unknown, Bank::Unknown],
+            destinations: [Bank::Unknown, Bank::Unknown],
+            slots: HashMap::new(),
+        }
+    }
+
     /// Slots that no packet can match, in order.
     fn free_slots(&self) -> Vec<u16> {
-        let live = &self.valid[self.live.acl_bank];
+        let Bank::Known(live) = &self.valid[self.live.acl_bank] else {
+            return Vec::new();
+        };
         (0..ACL_SLOTS as u16)
             .filter(|slot| {
                 live[usize::from(*slot) / ACL_LANES] >> (usize::from(*slot) % ACL_LANES) & 1 == 0

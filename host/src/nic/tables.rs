@@ -62,6 +62,15 @@ impl Nic {
         Ok(words)
     }
 
+    /// Empties a table that can be written, one entry after the other.
+    pub(super) fn empty_table(&mut self, table: Table) -> Result<(), Error> {
+        self.bar.write_all(csr::TABLE_DATA, &[0; 2 * ENTRY_WORDS])?;
+        (0..table.len()).try_for_each(|index| {
+            let setup: [(u32, &[u32]); 1] = [(csr::TABLE_INDEX, &[index as u32])];
+            self.run_command(&setup, table, Operation::Write, index)
+        })
+    }
+
     fn run_command(
         &mut self,
         setup: &[(u32, &[u32])],

@@ -195,8 +195,6 @@ impl SlowPath {
                 return Err(drop);
             }
         };
-        let levels =
-            [ingress, out].map(|interface| self.model.interface(InterfaceId(interface)).level);
         let tags =
             [ingress, out].map(|interface| self.attachments[usize::from(interface)].vid.is_some());
         let both_ends = [Some(forward), reverse]
@@ -205,15 +203,8 @@ impl SlowPath {
             .any(|leg| leg.changes() == (true, true));
         let mut conn = Conn::new(now, forward, reverse);
         conn.on_host = decision.inspect.is_some() || both_ends || tags[0] != tags[1];
-        conn.inbound = levels[0] < levels[1];
         conn.xlate = xlate;
-        conn.ace = decision.ingress_acl.and_then(element);
-        conn.nat = rule(decision);
-        conn.inspect = decision.inspect;
-        conn.idle = decision
-            .settings
-            .and_then(|id| self.model.class(id).idle_s)
-            .map(|(seconds, _)| Time::from_secs(seconds.into()));
+        self.describe(&mut conn, decision);
         let on_host = conn.on_host;
         let Ok(handle) = self.conns.insert(conn, &self.model) else {
             for leg in [Some(forward), reverse].iter().flatten() {
@@ -239,6 +230,20 @@ impl SlowPath {
             },
         });
         Ok(handle)
+    }
+
+    /// What the configuration says of a connection, beside its legs.
+    pub(super) fn describe(&self, conn: &mut Conn, decision: &Decision) {
+        let levels = [conn.forward.ingress, conn.forward.egress]
+            .map(|interface| self.model.interface(InterfaceId(interface)).level);
+        conn.inbound = levels[0] < levels[1];
+        conn.ace = decision.ingress_acl.and_then(element);
+        conn.nat = rule(decision);
+        conn.inspect = decision.inspect;
+        conn.idle = decision
+            .settings
+            .and_then(|id| self.model.class(id).idle_s)
+            .map(|(seconds, _)| Time::from_secs(seconds.into()));
     }
 
     /// The way back, if anything can come back.
@@ -271,7 +276,7 @@ impl SlowPath {
     }
 
     /// Next hop towards the initiator: answers leave where the connection came in.
-    fn next_hop_back(&self, ingress: u8, source: Ipv4Addr) -> Ipv4Addr {
+    pub(super) fn next_hop_back(&self, ingress: u8, source: Ipv4Addr) -> Ipv4Addr {
         let mut routes = self.model.routes.iter();
         let route = routes.find(|route| {
             route.interface.0 == ingress && route.destination.contains(source.into())

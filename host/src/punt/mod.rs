@@ -21,6 +21,8 @@ pub mod neighbours;
 pub mod fragments;
 /// The machine: punted frames and deadlines in, effects out.
 pub mod slow_path;
+/// Connections that an earlier runtime left on the card.
+pub mod adopt;
 /// First packets: decision, translation, connection, card entries.
 mod first_packet;
 /// Packets of a connection: sent again through the card or by the host.
@@ -28,6 +30,7 @@ mod forward;
 /// What is for the device itself: ARP and echo requests.
 mod local;
 
+pub use adopt::{Adopted, Inherited};
 pub use attachment::Attachment;
 pub use effect::Effect;
 pub use event::Event;

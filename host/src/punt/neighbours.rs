@@ -70,6 +70,24 @@ struct Neighbour {
     unused_since: Time,
 }
 
+impl Neighbour {
+    fn new(interface: u8, address: Ipv4Addr) -> Self {
+        Self {
+            interface,
+            address,
+            mac: None,
+            asked: 0,
+            due: None,
+            waiting: VecDeque::new(),
+            legs: 0,
+            unused_since: Time::ZERO,
+        }
+    }
+}
+
+/// Place of an index that nobody has: no next hop has this address.
+const NOBODY: (u8, Ipv4Addr) = (u8::MAX, Ipv4Addr::UNSPECIFIED);
+
 /// The next hops.
 #[derive(Clone, Debug)]
 pub struct Neighbours {
@@ -134,6 +152,45 @@ impl Neighbours {
             self.resolve(now, index, mac, effects);
         }
         Some(index)
+    }
+
+    /// A leg of a connection uses a next hop that the card has at this index. `false` if the address has another index,
+    /// or the index another address. A MAC address that was found is used, and asked for again soon.
+    pub fn adopt(&mut self, now: Time, index: u8, found: &Adjacency, address: Ipv4Addr) -> bool {
+        let place = (found.interface, address);
+        match self.index.get(&place) {
+            Some(known) if *known != index => return false,
+            Some(_) => {
+                self.entries[usize::from(index)].legs += 1;
+                return true;
+            }
+            None => {}
+        }
+        while self.entries.len() <= usize::from(index) {
+            self.unused.insert((Time::ZERO, self.entries.len() as u8));
+            self.entries.push(Neighbour::new(NOBODY.0, NOBODY.1));
+        }
+        let entry = &mut self.entries[usize::from(index)];
+        if (entry.interface, entry.address) != NOBODY {
+            return false;
+        }
+        self.unused.remove(&(Time::ZERO, index));
+        let is_checked = found.valid && self.resolution == Resolution::Ask;
+        *entry = Neighbour {
+            mac: found.valid.then(|| Mac::from(found.mac)),
+            due: is_checked.then_some(now + ASK_AGAIN),
+            legs: 1,
+            ..Neighbour::new(found.interface, address)
+        };
+        self.due.set(index, None, entry.due);
+        self.index.insert(place, index);
+        true
+    }
+
+    /// Whether the MAC address of the next hop with this index is known.
+    pub fn is_resolved(&self, index: u8) -> bool {
+        let entry = self.entries.get(usize::from(index));
+        entry.is_some_and(|entry| entry.mac.is_some())
     }
 
     /// A leg does not need its next hop any more.
@@ -250,16 +307,7 @@ impl Neighbours {
         address: Ipv4Addr,
         effects: &mut Vec<Effect>,
     ) -> Option<u8> {
-        let entry = Neighbour {
-            interface,
-            address,
-            mac: None,
-            asked: 0,
-            due: None,
-            waiting: VecDeque::new(),
-            legs: 0,
-            unused_since: Time::ZERO,
-        };
+        let entry = Neighbour::new(interface, address);
         let index = if self.entries.len() < ADJACENCIES {
             self.entries.push(entry);
             (self.entries.len() - 1) as u8

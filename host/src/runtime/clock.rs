@@ -1,8 +1,32 @@
-//! Time of captures as a date.
+//! Time: of captures as a date, and of the machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment, SystemTime, UNIX_EPOCH};
 
 use crate::config::ast::access_list::{Instant, TimeOfDay};
+
+/// Time since 1970 that never goes back, whatever is done to the machine's clock.
+pub struct Clock {
+    begin: Duration,
+    started: Moment,
+}
+
+impl Clock {
+    /// Reads the machine's clock, once.
+    pub fn start() -> Self {
+        Self {
+            // A clock before 1970 is as good as one at 1970.
+            begin: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+            started: Moment::now(),
+        }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Duration {
+        self.begin + self.started.elapsed()
+    }
+}
 
 /// The minute (UTC) of a time since 1970. Gregorian calendar; days are counted from March so that the
 /// leap day comes last.

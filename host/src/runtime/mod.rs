@@ -3,11 +3,15 @@
 //! A frame is received by the card; what the card punts goes to the slow path, whose effects are
 //! carried out here; and so on until nothing is left to do. Time is what the caller says it is.
 
+/// Effects of the slow path, carried out.
+mod effects;
+/// A card that runs by itself.
+pub mod live;
 /// A simulated card, started and loaded.
 pub mod lockstep;
 /// Captures in and out.
 pub mod capture;
-/// Time of captures as a date.
+/// Time of captures and of the machine.
 pub mod clock;
 /// Captures through a configuration, packet by packet.
 pub mod replay;
@@ -16,12 +20,12 @@ pub mod tracer;
 /// What a replay found, for programs and for people.
 pub mod report;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
 use layout::desc::{Metadata, Verdict as CardVerdict};
-use layout::table::{FlowStats, Interface, Key};
+use layout::table::{Interface, Key};
 
 use crate::flow::{Limits, Time};
 use crate::nic::{self, Nic};
@@ -30,6 +34,7 @@ use crate::policy::model::{AceId, NatId};
 use crate::policy::{Image, Model};
 use crate::punt::{Effect, Event as LogEvent, Report, Resolution, Setup, SlowPath};
 use crate::simulator::{self, Event, Left, Simulator, Verdict};
+use effects::Surroundings;
 
 /// Why the runtime stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,9 @@ pub enum Error {
     /// The lock-step with a simulated card failed.
     #[error(transparent)]
     Simulator(#[from] simulator::Error),
+    /// The system does not let us wait.
+    #[error("cannot wait for the card")]
+    Wait(#[source] std::io::Error),
     /// The card said nothing about a frame.
     #[error("the card gave no verdict on a frame")]
     NoVerdict,
@@ -126,7 +134,7 @@ impl Runtime {
     /// Lets a port receive a frame and does everything it leads to.
     pub fn receive(&mut self, now: Time, port: u8, frame: &[u8]) -> Result<Outcome, Error> {
         let mut seen = Seen::default();
-        self.run(Some((port, frame)), &mut seen)?;
+        run(&mut self.nic, Some((port, frame)), &mut seen)?;
         let report = self.serve_punts(now, &mut seen)?;
         let verdict = seen.verdicts.into_iter().next().ok_or(Error::NoVerdict)?;
         Ok(Outcome {
@@ -215,92 +223,19 @@ impl Runtime {
         origin: Origin,
         seen: &mut Seen,
     ) -> Result<(), Error> {
-        let mut effects = VecDeque::from(effects);
-        while let Some(effect) = effects.pop_front() {
-            match effect {
-                Effect::InstallPair {
-                    conn,
-                    forward,
-                    reverse,
-                } => {
-                    let outcome = self.nic.install_pair(&[forward, reverse]);
-                    if Self::is_installed(outcome)? {
-                        self.origins
-                            .extend([(forward.key(), origin), (reverse.key(), origin)]);
-                    } else {
-                        self.slow_path.handle_refused(now, conn);
-                    }
-                }
-                Effect::Install { conn, entry } => {
-                    let outcome = self.nic.install_flow(&entry);
-                    if Self::is_installed(outcome)? {
-                        self.origins.insert(entry.key(), origin);
-                    } else {
-                        self.slow_path.handle_refused(now, conn);
-                    }
-                }
-                Effect::Remove { key } => {
-                    self.nic.remove_flow(&key)?;
-                    self.origins.remove(&key);
-                }
-                Effect::SetAdjacency { index, entry } => {
-                    self.nic.set_adjacency(index.into(), &entry)?
-                }
-                Effect::Inject { descriptor, frame } => {
-                    self.nic
-                        .inject(descriptor.port, descriptor.lookup, &frame)?;
-                    self.run(None, seen)?;
-                }
-                Effect::SetEpoch(epoch) => self.nic.set_epoch(epoch)?,
-                Effect::ReadStats {
-                    conn,
-                    forward,
-                    reverse,
-                } => {
-                    let forward = self.stats(&forward)?;
-                    let reverse = reverse.map(|key| self.stats(&key)).transpose()?.flatten();
-                    let mut more = Vec::new();
-                    self.slow_path.handle_stats(
-                        now,
-                        conn,
-                        forward.as_ref(),
-                        reverse.as_ref(),
-                        &mut more,
-                    );
-                    effects.extend(more);
-                }
-                Effect::Log(event) => self.log.push(event),
-            }
-        }
-        Ok(())
-    }
-
-    /// A full table is the slow path's business, everything else ours.
-    fn is_installed(outcome: Result<(), nic::Error>) -> Result<bool, Error> {
-        match outcome {
-            Ok(()) => Ok(true),
-            Err(nic::Error::FlowTableFull { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn stats(&mut self, key: &Key) -> Result<Option<FlowStats>, Error> {
-        Ok(self.nic.flow_totals(key)?.map(|totals| totals.as_stats()))
-    }
-
-    /// Runs the card until it is idle and notes what happened.
-    fn run(&mut self, frame: Option<(u8, &[u8])>, seen: &mut Seen) -> Result<(), Error> {
-        for event in Simulator::of(self.nic.device())?.run(frame)? {
-            match event {
-                Event::Left(left) => seen.left.push(left),
-                Event::Verdict(verdict) => {
-                    seen.waiting +=
-                        usize::from(verdict.metadata.verdict == CardVerdict::Punt as u8);
-                    seen.verdicts.push(verdict);
-                }
-            }
-        }
-        Ok(())
+        let mut surroundings = InLockStep {
+            origins: &mut self.origins,
+            log: &mut self.log,
+            origin,
+            seen,
+        };
+        effects::perform(
+            now,
+            &mut self.nic,
+            &mut self.slow_path,
+            effects,
+            &mut surroundings,
+        )
     }
 
     /// The lines of the configuration that the card's lookups stand for.
@@ -325,6 +260,47 @@ impl Runtime {
             nat: nat.copied().and_then(DestinationOrigin::nat),
         }
     }
+}
+
+/// What effects reach while a card is in lock-step.
+struct InLockStep<'a> {
+    origins: &'a mut HashMap<Key, Origin>,
+    log: &'a mut Vec<LogEvent>,
+    origin: Origin,
+    seen: &'a mut Seen,
+}
+
+impl Surroundings for InLockStep<'_> {
+    fn inject(&mut self, nic: &mut Nic, port: u8, lookup: bool, frame: &[u8]) -> Result<(), Error> {
+        nic.inject(port, lookup, frame)?;
+        run(nic, None, self.seen)
+    }
+
+    fn installed(&mut self, key: Key) {
+        self.origins.insert(key, self.origin);
+    }
+
+    fn removed(&mut self, key: &Key) {
+        self.origins.remove(key);
+    }
+
+    fn log(&mut self, event: LogEvent) {
+        self.log.push(event);
+    }
+}
+
+/// Runs the card until it is idle and notes what happened.
+fn run(nic: &mut Nic, frame: Option<(u8, &[u8])>, seen: &mut Seen) -> Result<(), Error> {
+    for event in Simulator::of(nic.device())?.run(frame)? {
+        match event {
+            Event::Left(left) => seen.left.push(left),
+            Event::Verdict(verdict) => {
+                seen.waiting += usize::from(verdict.metadata.verdict == CardVerdict::Punt as u8);
+                seen.verdicts.push(verdict);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Locally administered, "PST" in the middle, the interface number at the end.

@@ -4,6 +4,7 @@
 //! `ready` on its standard output when it listens, and is killed when the [`Child`] is dropped.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -31,6 +32,15 @@ impl Engine {
     }
 }
 
+/// What a simulated card is made of, and where its ports lead.
+#[derive(Clone, Debug)]
+pub struct Wiring {
+    /// Which card.
+    pub engine: Engine,
+    /// What each port leads to, as `postern-card --port` takes it. With none the clock moves only when told to.
+    pub ports: Vec<String>,
+}
+
 /// A running `postern-card`. Holding it means that the process lives and its socket is private.
 pub struct Child {
     process: std::process::Child,
@@ -40,10 +50,18 @@ pub struct Child {
 impl Child {
     /// Starts the card and waits until it listens.
     pub fn start(engine: Engine) -> Result<Self, Error> {
-        Self::start_program(&find_program()?, engine)
+        Self::start_wired(&Wiring {
+            engine,
+            ports: Vec::new(),
+        })
     }
 
-    fn start_program(program: &Path, engine: Engine) -> Result<Self, Error> {
+    /// Starts the card with its ports connected, and waits until it listens.
+    pub fn start_wired(wiring: &Wiring) -> Result<Self, Error> {
+        Self::start_program(&find_program()?, wiring)
+    }
+
+    fn start_program(program: &Path, wiring: &Wiring) -> Result<Self, Error> {
         let failed = |source| Error::Start {
             program: program.to_owned(),
             source,
@@ -54,8 +72,16 @@ impl Child {
             .tempdir()
             .map_err(failed)?;
         let process = Command::new(program)
-            .args(["--exit-with-stdin", "--engine", engine.name(), "--socket"])
+            .args([
+                "--exit-with-stdin",
+                "--engine",
+                wiring.engine.name(),
+                "--socket",
+            ])
             .arg(directory.path().join(SOCKET))
+            .args(wiring.ports.iter().map(|port| format!("--port={port}")))
+            // A Ctrl-C is for us: the card must still answer while we stop.
+            .process_group(0)
             // Held open by us alone, so that the card can tell when we are gone.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

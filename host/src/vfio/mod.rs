@@ -4,16 +4,29 @@
 //! regions (0 is BAR0) that are read and written at byte offsets. Whether a socket or the kernel is
 //! behind it is decided when the device is opened, and nothing above can tell.
 
+/// Why a device could not be reached.
+mod error;
+/// Memory that host and card share.
+pub mod dma;
 /// A device served by another process over a vfio-user socket.
 pub mod user;
+/// A device behind the kernel's VFIO.
+pub mod kernel;
+/// PCI functions as sysfs shows them.
+pub mod sysfs;
+/// Where a card is.
+pub mod address;
 /// A simulated card started as a child process on a private socket.
 pub mod child;
 
-use std::path::PathBuf;
-use std::time::Duration;
+pub use dma::{DmaMemory, Mapping};
+pub use error::Error;
+pub use vmm_sys_util::eventfd::EventFd;
 
 /// VFIO region index of BAR0.
 pub const BAR0: u32 = 0;
+/// VFIO region index of configuration space.
+pub const CONFIG: u32 = 7;
 
 /// Region flag: the region can be read.
 pub const REGION_READ: u32 = 1 << 0;
@@ -37,8 +50,26 @@ pub trait Device: Send {
     fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error>;
     /// Writes `data` at `offset` of the region.
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error>;
-    /// Returns the function to its power-on state.
+    /// Resets the function: DMA and interrupts stop. What else is forgotten is the device's choice.
     fn reset(&mut self) -> Result<(), Error>;
+    /// Zeroed memory of at least this size, which the function reaches at [`DmaMemory::iova`] once it is bus master.
+    fn map(&mut self, bytes: usize) -> Result<DmaMemory, Error>;
+    /// Number of MSI-X vectors.
+    fn interrupt_count(&mut self) -> Result<usize, Error>;
+    /// Lets vectors 0 to `count` raise an event each. The events do not block when read.
+    fn enable_interrupts(&mut self, count: usize) -> Result<Vec<EventFd>, Error>;
+
+    /// Lets the function reach memory, or forbids it. VFIO leaves it forbidden.
+    fn set_bus_master(&mut self, on: bool) -> Result<(), Error> {
+        let mut command = [0; 2];
+        self.region_read(CONFIG, CONFIG_COMMAND, &mut command)?;
+        let bits = u16::from_le_bytes(command);
+        let bits = match on {
+            true => bits | COMMAND_MEMORY | COMMAND_BUS_MASTER,
+            false => bits & !COMMAND_BUS_MASTER,
+        };
+        self.region_write(CONFIG, CONFIG_COMMAND, &bits.to_le_bytes())
+    }
 
     /// Does several accesses in order. After a failure the later ones may or may not have happened.
     /// A transport with long round trips overrides this to pay for one instead of many.
@@ -83,70 +114,21 @@ pub enum Access<'a> {
     },
 }
 
-/// Why a device could not be reached or an access failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nobody listens on the socket.
-    #[error("cannot connect to the card at {}", path.display())]
-    Connect {
-        /// The socket.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The connection failed in the middle of a request.
-    #[error("the connection to the card failed during {request}")]
-    Io {
-        /// The request.
-        request: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// No answer in time. The connection cannot be used any more.
-    #[error("the card did not answer {request} within {limit:?}")]
-    Timeout {
-        /// The request.
-        request: &'static str,
-        /// How long it had.
-        limit: Duration,
-    },
-    /// The device answered with an error.
-    #[error("the card refused {request} (errno {errno})")]
-    Refused {
-        /// The request, with region and offset where it has them.
-        request: String,
-        /// Its error number; some servers always say 0.
-        errno: u32,
-    },
-    /// The peer does not speak the protocol.
-    #[error("the peer does not follow the vfio-user protocol: {0}")]
-    Protocol(String),
-    /// An earlier failure left the connection out of step.
-    #[error("the connection to the card was given up after an earlier failure")]
-    GivenUp,
-    /// No `postern-card` to start.
-    #[error(
-        "cannot find the program `postern-card` (looked at {looked_at}); \
-         build it with `cargo build -p sim --features verilator`, or set POSTERN_CARD_BIN to its path"
-    )]
-    NoCardProgram {
-        /// The places.
-        looked_at: String,
-    },
-    /// The simulated card could not be started.
-    #[error("cannot start the simulated card {}", program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The simulated card ended, or stayed silent, instead of reporting ready.
-    #[error("the simulated card {} did not become ready: {what}", program.display())]
-    NotReady {
-        /// The program.
-        program: PathBuf,
-        /// Its exit status or what it said.
-        what: String,
-    },
+/// Offset of the command register in configuration space.
+const CONFIG_COMMAND: u64 = 0x04;
+/// Command: the function answers at its memory BARs.
+const COMMAND_MEMORY: u16 = 1 << 1;
+/// Command: the function may reach memory.
+const COMMAND_BUS_MASTER: u16 = 1 << 2;
+
+/// Events that do not block when read and are not inherited by child processes.
+fn events(count: usize) -> Result<Vec<EventFd>, Error> {
+    let event = |_| EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+    (0..count)
+        .map(event)
+        .collect::<Result<_, _>>()
+        .map_err(|source| Error::Io {
+            request: "setting up interrupts",
+            source,
+        })
 }

@@ -11,7 +11,7 @@ use layout::desc::{
 use layout::table::{Adjacency, FlowEntry, FlowStats, Interface, Key};
 
 use crate::flow::{Limits, Time, conn};
-use crate::punt::{Effect, Report, Resolution, Setup, SlowPath};
+use crate::punt::{Adopted, Effect, Inherited, Report, Resolution, Setup, SlowPath};
 use crate::wire::packet::{ICMP, TCP, UDP};
 use crate::wire::{Mac, Packet, Tuple, edit};
 
@@ -90,6 +90,34 @@ impl Bench {
             is_full: false,
             epoch: 0,
         }
+    }
+
+    /// The runtime dies and another begins, with a configuration of its own. The card keeps what it has.
+    pub fn restart(&mut self, config: &str) -> Adopted {
+        let fresh = Self::new(config);
+        let inherited = Inherited {
+            epoch: self.epoch,
+            adjacencies: (0..=u8::MAX)
+                .map(|index| self.adjacencies.get(&index).copied().unwrap_or_default())
+                .collect(),
+            entries: self.entries.values().copied().collect(),
+        };
+        self.path = fresh.path;
+        self.log.clear();
+        let mut effects = Vec::new();
+        let adopted = self.path.adopt(self.now, &inherited, &mut effects);
+        // What is installed again counts from zero.
+        for effect in &effects {
+            if let Effect::InstallPair {
+                forward, reverse, ..
+            } = effect
+            {
+                self.entries.remove(&forward.key().pack());
+                self.entries.remove(&reverse.key().pack());
+            }
+        }
+        self.carry_out(effects);
+        adopted
     }
 
     /// A frame arrives: a hit leaves, a miss is punted.

@@ -6,3 +6,5 @@ mod bench;
 mod stories;
 /// What holds for every packet sequence.
 mod properties;
+/// Runtimes that take over what another left on the card.
+mod restarts;

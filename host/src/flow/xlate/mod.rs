@@ -5,6 +5,9 @@
 //! else one of the same class (0–511, 512–1023, 1024–65535), or of the whole range for `flat`. A port that a static
 //! rule owns is struck out before the first one of its address is chosen. Static translations need no state: they are the configuration.
 
+/// Translations that the card has already.
+mod adopt;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
@@ -247,6 +250,18 @@ impl Xlates {
                 (address, Some(port))
             }
         };
+        Ok(self.enter(now, pool, request, address, port))
+    }
+
+    /// Notes a translation to an address and port that are marked as in use.
+    fn enter(
+        &mut self,
+        now: Time,
+        pool: &Pool,
+        request: Request,
+        address: Ipv4Addr,
+        port: Option<u16>,
+    ) -> Handle {
         let extended = port.is_some() && pool.extended;
         let handle = self.slab.insert(Xlate {
             request,
@@ -265,7 +280,7 @@ impl Xlates {
             Some(port) => self.count_port(&request, address, port, pool),
         }
         self.most = self.most.max(self.slab.len());
-        Ok(handle)
+        handle
     }
 
     /// An address for the host alone.
@@ -358,21 +373,9 @@ impl Xlates {
         if self.whole.contains_key(&address) {
             return None;
         }
-        let key = (
-            address,
-            request.proto,
-            pool.extended.then_some(request.destination),
-        );
-        let in_use = self.ports.entry(key).or_insert_with(|| {
-            let mut in_use = InUse::default();
-            for owned in model
-                .owned
-                .ports(request.mapped_interface, request.proto, address.into())
-            {
-                in_use.ports.strike_out(owned.low..=owned.high);
-            }
-            in_use
-        });
+        let key = ports_key(pool, request, address);
+        self.in_use(model, pool, request, address);
+        let in_use = self.ports.get_mut(&key)?;
         let wish = request.real.1;
         let keeps = range.contains(&wish) || !pool.flat && !pool.block_allocation;
         let start = self.random.within(*range.start(), *range.end());
@@ -388,6 +391,27 @@ impl Xlates {
             None => {}
         }
         found
+    }
+
+    /// The ports of an address that are not free.
+    fn in_use(
+        &mut self,
+        model: &Model,
+        pool: &Pool,
+        request: &Request,
+        address: Ipv4Addr,
+    ) -> &mut InUse {
+        let key = ports_key(pool, request, address);
+        self.ports.entry(key).or_insert_with(|| {
+            let mut in_use = InUse::default();
+            for owned in model
+                .owned
+                .ports(request.mapped_interface, request.proto, address.into())
+            {
+                in_use.ports.strike_out(owned.low..=owned.high);
+            }
+            in_use
+        })
     }
 
     fn count_port(&mut self, request: &Request, address: Ipv4Addr, port: u16, pool: &Pool) {
@@ -449,6 +473,11 @@ impl Xlates {
         }
         self.blocks.release(address, port);
     }
+}
+
+fn ports_key(pool: &Pool, request: &Request, address: Ipv4Addr) -> PortsKey {
+    let destination = pool.extended.then_some(request.destination);
+    (address, request.proto, destination)
 }
 
 impl Request {

@@ -1,0 +1,140 @@
+//! `postern run --config C --nic NIC`: be a firewall until told to stop.
+//!
+//! Events go to standard error, one a line, in the words of ASA's system log. SIGINT and SIGTERM end it; the card goes
+//! on forwarding the flows it has, and the next run takes them over.
+
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::{Failure, Outcome, check};
+use crate::config::{self, Severity};
+use crate::policy::{self, Capacity, FitReport, Model};
+use crate::runtime;
+use crate::runtime::clock::{self, Clock};
+use crate::runtime::live::{Live, Tables};
+use crate::vfio::address::Address;
+use crate::vfio::child::{Engine, Wiring};
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Configuration in ASA command language; `-` reads standard input
+    #[arg(long, value_name = "CONFIG")]
+    config: String,
+    /// The card: `sim` for a simulated one, `vfio-user:SOCKET`, or `vfio:BDF`
+    #[arg(long, value_name = "NIC")]
+    nic: Address,
+    /// Which simulated card, for `--nic sim`
+    #[arg(long, value_enum, default_value_t = Engine::Model)]
+    engine: Engine,
+    /// What a port of the simulated card leads to, as `postern-card --port` takes it; may be given several times
+    #[arg(long = "port", value_name = "NAME=TARGET")]
+    ports: Vec<String>,
+    /// Empty the card instead of taking its flows over
+    #[arg(long)]
+    clear: bool,
+}
+
+/// Serves the card. Exit code 0 when it was told to stop, 1 when the configuration has errors.
+pub fn run(arguments: &Arguments) -> Outcome {
+    if arguments.nic != Address::Simulated && !arguments.ports.is_empty() {
+        return Err(Failure::Usage(
+            "--port is for --nic sim; a card has its own ports".into(),
+        ));
+    }
+    let clock = Clock::start();
+    let Some(mut model) = load(&arguments.config)? else {
+        eprintln!(
+            "postern: the configuration {0} has errors; `postern check {0}` shows them",
+            arguments.config
+        );
+        return Ok(ExitCode::from(1));
+    };
+    model.set_clock(clock::instant(clock.now()));
+    // Before anything is started: a signal that comes early must not leave a half-loaded card.
+    let stop = stop_signal()?;
+    serve(arguments, &clock, Arc::new(model), &stop)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(
+    arguments: &Arguments,
+    clock: &Clock,
+    model: Arc<Model>,
+    stop: &UnixStream,
+) -> Result<(), runtime::Error> {
+    let wiring = Wiring {
+        engine: arguments.engine,
+        ports: arguments.ports.clone(),
+    };
+    let tables = if arguments.clear {
+        Tables::Clear
+    } else {
+        Tables::Adopt
+    };
+    let (image, fit) = policy::compile(&model, &Capacity::default());
+    tell_fit(&fit);
+    // Dropped last: the card sees its client leave before it is ended.
+    let (device, _child) = arguments.nic.open(&wiring)?;
+    let log = |event: &crate::punt::Event| eprintln!("{event}");
+    let mut live = Live::start(clock.now(), device, tables, model, &image, log)?;
+    tell_start(&mut live, &arguments.nic);
+    live.run(|| clock.now(), stop)?;
+    for (reason, frames) in live.refused() {
+        eprintln!("postern: {frames} frames did not reach the card: {reason}");
+    }
+    let conns = live.slow_path().conns().len();
+    live.stop()?;
+    eprintln!("postern: stopped; the card goes on with {conns} connections");
+    Ok(())
+}
+
+/// Reads a configuration that may be loaded, `None` if it has errors.
+fn load(path: &str) -> Result<Option<Model>, Failure> {
+    let parsed = config::parse(&check::read(path)?);
+    let (model, findings) = policy::lower(&parsed.config);
+    let mut all = parsed.diagnostics.iter().chain(&findings);
+    Ok((!all.any(|finding| finding.severity == Severity::Error)).then_some(model))
+}
+
+/// A socket that becomes readable when the process is asked to stop.
+fn stop_signal() -> Result<UnixStream, Failure> {
+    let (reader, writer) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+    }
+    Ok(reader)
+}
+
+fn tell_fit(fit: &FitReport) {
+    if !fit.fits() {
+        eprintln!(
+            "postern: the configuration needs more than the card has; the host decides the rest, slower"
+        );
+    }
+    let left_out = fit.interfaces_left_out.len();
+    if left_out > 0 {
+        eprintln!("postern: {left_out} interfaces do not fit the card and are down");
+    }
+}
+
+fn tell_start<L: FnMut(&crate::punt::Event)>(live: &mut Live<L>, address: &Address) {
+    let adopted = live.adopted();
+    if adopted.conns > 0 || adopted.removed > 0 {
+        eprintln!(
+            "postern: took {} connections over, removed {} flows",
+            adopted.conns, adopted.removed
+        );
+    }
+    let (major, minor, patch) = live.nic().ident().core_version;
+    let path = match (live.nic().has_rings(), live.nic().events().is_empty()) {
+        (true, false) => "rings and interrupts",
+        (true, true) => "polled rings",
+        (false, _) => "windows",
+    };
+    eprintln!("postern: running on {address}, core {major}.{minor}.{patch}, host path: {path}");
+}

@@ -1,0 +1,82 @@
+//! What an earlier driver left on the card: taken over, or emptied.
+//!
+//! A reset of the function leaves tables and forwarding as they are, so that a host that starts again need not
+//! interrupt anybody. Flows, next hops and interfaces can be read back; the policy cannot.
+
+use layout::csr::{self, CONTROL_HOLD};
+use layout::table::{
+    ADJACENCIES, Adjacency, FLOW_SLOTS, FlowEntry, FlowStats, INTERFACES, Interface, Table,
+};
+
+use super::flows::FlowTotals;
+use super::policy::PolicyMirror;
+use super::{Error, Nic};
+
+/// What was on the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inheritance {
+    /// `EPOCH`: it has stood since the earlier driver wrote it last.
+    pub epoch: u8,
+    /// The interface table; empty if the card was fresh.
+    pub interfaces: Vec<Interface>,
+    /// The next hops; empty if the card was fresh.
+    pub adjacencies: Vec<Adjacency>,
+    /// Flows with what they have counted, in order of their keys.
+    pub flows: Vec<(FlowEntry, FlowTotals)>,
+}
+
+impl Nic {
+    /// Disables the card and empties every table.
+    pub(super) fn clear(&mut self) -> Result<(), Error> {
+        self.bar.write(csr::CONTROL, 0)?;
+        if self.is_fresh()? {
+            return Ok(());
+        }
+        self.bar.write(csr::POLICY, 0)?;
+        for table in [
+            Table::Interface,
+            Table::Flow,
+            Table::Adjacency,
+            Table::AclValid,
+            Table::Destination,
+        ] {
+            self.empty_table(table)?;
+        }
+        Ok(())
+    }
+
+    /// Reads back what the card has, and sets the mirrors to it.
+    pub(super) fn inherit(&mut self) -> Result<Inheritance, Error> {
+        // A hold of a driver that died while it loaded a policy is kept on the card until the next policy is in place.
+        self.control = self.bar.read(csr::CONTROL)? & !CONTROL_HOLD;
+        self.policy = PolicyMirror::inherited(self.bar.read(csr::POLICY)?);
+        for slot in 0..FLOW_SLOTS {
+            let entry = FlowEntry::unpack(&self.read_entry(Table::Flow, slot)?);
+            if !entry.valid {
+                continue;
+            }
+            let stats = FlowStats::unpack(&self.read_entry(Table::FlowStats, slot)?);
+            if !self.flows.note_found(slot, &entry, stats) {
+                self.write_entry(Table::Flow, slot, &FlowEntry::default().pack())?;
+            }
+        }
+        let mut flows: Vec<(FlowEntry, FlowTotals)> = self.flows.iter().collect();
+        flows.sort_by_key(|(entry, _)| entry.pack());
+        let mut read = |table, index| self.read_entry(table, index);
+        Ok(Inheritance {
+            interfaces: (0..INTERFACES)
+                .map(|index| Ok(Interface::unpack(&read(Table::Interface, index)?)))
+                .collect::<Result<_, Error>>()?,
+            adjacencies: (0..ADJACENCIES)
+                .map(|index| Ok(Adjacency::unpack(&read(Table::Adjacency, index)?)))
+                .collect::<Result<_, Error>>()?,
+            flows,
+            epoch: self.bar.read(csr::EPOCH)? as u8,
+        })
+    }
+
+    /// `CONTROL` as it is wanted, without a passing hold.
+    pub fn control(&self) -> u32 {
+        self.control
+    }
+}
