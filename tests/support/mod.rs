@@ -3,6 +3,7 @@
 /// A simulated card behind its socket, and the driver that ships in front of it.
 mod bench;
 
+#[allow(unused_imports, reason = "each suite takes what it needs")]
 pub use bench::Bench;
 use sim::Card;
 

@@ -53,6 +53,8 @@ pub fn held(slot: usize, entry: &FlowEntry) -> FlowEntry {
         (true, false) => entry.dport & !low,
     };
     FlowEntry { dport, ..*entry }
+}
+
 /// Punt ring of a key: both directions of a TCP or UDP connection without translation share one.
 pub fn queue(key: &Key) -> u8 {
     let addresses = key.src ^ key.dst;
