@@ -10,6 +10,8 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "verilated.h"
@@ -60,6 +62,31 @@ struct StageClock {
     bool used;
 };
 
+// A beat of a packet on its way into the PCIe endpoint.
+struct LinkBeat {
+    uint64_t data;
+    uint8_t keep;
+    bool last;
+    uint8_t bar;
+    bool poisoned;
+};
+
+// What configuration space tells the endpoint; codes of Device Control.
+struct LinkFunction {
+    uint32_t completer_id;
+    uint32_t max_payload;
+    uint32_t max_read_request;
+    bool bus_master;
+    bool boundary_128;
+    bool msix_enable;
+    bool msix_mask;
+};
+
+// The card has PCIe pins or not: so says its class.
+template <class TOP, class = void> struct HasLink : std::false_type {};
+template <class TOP>
+struct HasLink<TOP, std::void_t<decltype(std::declval<TOP&>().pcie_rx_data)>> : std::true_type {};
+
 class Card {
 public:
     virtual ~Card() = default;
@@ -67,6 +94,27 @@ public:
     virtual uint32_t access(uint32_t address, uint32_t value, bool is_write) = 0;
     virtual bool wave_start(const char* path) = 0;
     virtual void wave_stop() = 0;
+    virtual bool has_link() const = 0;
+    virtual void set_function(const LinkFunction& function) = 0;
+    virtual void function_reset() = 0;
+
+    // No further than to the end of a packet of the card, or of the last frame on its way in.
+    void until_event(uint64_t max) {
+        const bool was_waiting = waiting();
+        const size_t packets = link_out.size();
+        for (uint64_t i = 0; i < max && link_out.size() == packets && waiting() == was_waiting; i++) clocks(1);
+    }
+
+    // The DWs of a packet for the endpoint. Poisoned data are told beside it, as the hard block does.
+    void offer(const uint32_t* dwords, size_t count, uint8_t bar) {
+        const bool poisoned = dwords[0] >> 14 & 1;
+        for (size_t i = 0; i < count; i += 2) {
+            const bool is_pair = i + 1 < count;
+            const uint64_t high = is_pair ? dwords[i + 1] : 0;
+            const uint8_t keep = is_pair ? 0xff : 0x0f;
+            link_in.push_back({high << 32 | dwords[i], keep, i + 2 >= count, bar, poisoned});
+        }
+    }
 
     bool run(uint64_t max, uint32_t status, uint32_t idle) {
         const uint64_t end = max > UINT64_MAX - cycle ? UINT64_MAX : cycle + max;
@@ -96,6 +144,9 @@ public:
     Source sources[PORTS];
     std::deque<Seen> seen;
     Seen given;  // keeps the last record alive for the caller
+    std::deque<LinkBeat> link_in;
+    std::deque<std::vector<uint32_t>> link_out;
+    std::vector<uint32_t> link_given;  // keeps the last packet alive for the caller
     std::string fault;
 };
 
@@ -149,7 +200,62 @@ public:
         wave.reset();
     }
 
+    bool has_link() const override { return HasLink<TOP>::value; }
+
+    void set_function(const LinkFunction& function) override { set_function(top, function); }
+
+    void function_reset() override { function_reset(top); }
+
 private:
+    // Members of templates, so that a class without the pins is never asked for them.
+    template <class T> void set_function(T& t, const LinkFunction& function) {
+        if constexpr (HasLink<T>::value) {
+            t.pcie_completer_id = function.completer_id;
+            t.pcie_max_payload = function.max_payload;
+            t.pcie_max_read_request = function.max_read_request;
+            t.pcie_bus_master = function.bus_master;
+            t.pcie_read_completion_boundary = function.boundary_128;
+            t.pcie_msix_enable = function.msix_enable;
+            t.pcie_msix_mask = function.msix_mask;
+        }
+    }
+
+    template <class T> void function_reset(T& t) {
+        if constexpr (HasLink<T>::value) {
+            t.pcie_function_reset = 1;
+            clock();
+            t.pcie_function_reset = 0;
+        }
+    }
+
+    template <class T> void drive_link(T& t) {
+        if constexpr (HasLink<T>::value) {
+            t.pcie_tx_ready = 1;
+            t.pcie_rx_valid = !link_in.empty();
+            if (link_in.empty()) return;
+            const LinkBeat& beat = link_in.front();
+            t.pcie_rx_data = beat.data;
+            t.pcie_rx_keep = beat.keep;
+            t.pcie_rx_last = beat.last;
+            t.pcie_rx_bar = beat.bar;
+            t.pcie_rx_poisoned = beat.poisoned;
+        }
+    }
+
+    template <class T> void watch_link(T& t) {
+        if constexpr (HasLink<T>::value) {
+            if (t.pcie_rx_valid && t.pcie_rx_ready) link_in.pop_front();
+            if (!t.pcie_tx_valid) return;
+            const bool is_pair = t.pcie_tx_keep == 0xff;
+            if (!is_pair && !(t.pcie_tx_last && t.pcie_tx_keep == 0x0f)) fail("the link's keep has a gap");
+            packet.push_back(static_cast<uint32_t>(t.pcie_tx_data));
+            if (is_pair) packet.push_back(static_cast<uint32_t>(t.pcie_tx_data >> 32));
+            if (!t.pcie_tx_last) return;
+            link_out.push_back(std::move(packet));
+            packet.clear();
+        }
+    }
+
     void clock() {
         const unsigned phase = cycle % 32;
         top.clock = 0;
@@ -157,6 +263,7 @@ private:
         drive(sources[1], phase, top.rx1_data, top.rx1_keep, top.rx1_last, top.rx1_valid);
         top.tx0_ready = ready[0] >> phase & 1;
         top.tx1_ready = ready[1] >> phase & 1;
+        drive_link(top);
         top.eval();
         if (wave) wave->dump(2 * cycle);
         taken(sources[0], top.rx0_ready && top.rx0_valid);
@@ -164,6 +271,7 @@ private:
         watch(0, top.tx0_data, top.tx0_keep, top.tx0_last, top.tx0_valid, top.tx0_ready);
         watch(1, top.tx1_data, top.tx1_keep, top.tx1_last, top.tx1_valid, top.tx1_ready);
         if (top.csr_ack) acknowledge();
+        watch_link(top);
         watch_events();
         top.clock = 1;
         top.eval();
@@ -272,6 +380,7 @@ private:
     Sink<BYTES> sinks[PORTS];
     std::deque<Verdict> verdicts;
     std::deque<StageClock> stages[STAGES];
+    std::vector<uint32_t> packet;  // of the card, as far as it has come
     bool acknowledged = false;
     uint32_t answer = 0;
 };
@@ -343,6 +452,32 @@ bool postern_card_next_record(Card* card, PosternRecord* record) {
 const char* postern_card_fault(const Card* card) { return card->fault.empty() ? nullptr : card->fault.c_str(); }
 
 bool postern_card_wave_start(Card* card, const char* path) { return card->wave_start(path); }
+
+bool postern_card_has_link(const Card* card) { return card->has_link(); }
+
+// Mirrors `LinkFunction` in src/verilated.rs.
+void postern_card_set_function(Card* card, const LinkFunction* function) { card->set_function(*function); }
+
+void postern_card_function_reset(Card* card) { card->function_reset(); }
+
+void postern_card_until_event(Card* card, uint64_t max_clocks) { card->until_event(max_clocks); }
+
+bool postern_card_is_waiting(const Card* card) { return card->waiting(); }
+
+void postern_card_offer(Card* card, const uint32_t* dwords, size_t count, uint32_t bar) {
+    card->offer(dwords, count, static_cast<uint8_t>(bar));
+}
+
+bool postern_card_is_taken(const Card* card) { return card->link_in.empty(); }
+
+// Null when there is none; valid until the next call.
+const uint32_t* postern_card_take(Card* card, size_t* count) {
+    if (card->link_out.empty()) return nullptr;
+    card->link_given = std::move(card->link_out.front());
+    card->link_out.pop_front();
+    *count = card->link_given.size();
+    return card->link_given.data();
+}
 
 void postern_card_wave_stop(Card* card) { card->wave_stop(); }
 

@@ -22,6 +22,8 @@ pub const CARD_ID: u16 = 0x0100;
 pub const ROOT_ID: u16 = 0x0000;
 /// Bit of BAR0 in `rx_bar`.
 const BAR0_HIT: u8 = 1 << 0;
+/// Clocks in which the card may still go by what configuration space said before.
+const GRACE_CLOCKS: u64 = 256;
 /// Clocks for a register access before the card is called dead.
 const ACCESS_CLOCKS: u64 = 100_000;
 
@@ -87,6 +89,8 @@ pub trait Pins {
 pub struct RootComplex {
     host: Option<Box<dyn Host>>,
     function: Function,
+    /// What configuration space said before, and until when the card may go by it.
+    past: Option<(Function, Option<u64>)>,
     settings: Settings,
     answers: Answers,
     access: Option<Access>,
@@ -106,6 +110,7 @@ impl RootComplex {
         Self {
             host: None,
             function: Function::default(),
+            past: None,
             settings,
             answers: Answers::new(&settings),
             access: None,
@@ -124,6 +129,13 @@ impl RootComplex {
         &self.settings
     }
 
+    /// The same for a card that starts again: nothing is on its way to it.
+    pub fn restart(&mut self) {
+        self.answers = Answers::new(&self.settings);
+        self.access = None;
+        self.fault = None;
+    }
+
     /// Whose memory and interrupts these are.
     pub fn set_host(&mut self, host: Option<Box<dyn Host>>) {
         self.host = host;
@@ -131,6 +143,9 @@ impl RootComplex {
 
     /// What the card's configuration space allows it.
     pub fn set_function(&mut self, function: Function) {
+        if function != self.function {
+            self.past = Some((self.function, None));
+        }
         self.function = function;
     }
 
@@ -154,6 +169,9 @@ impl RootComplex {
 
     /// Runs until something happens, or to a clock.
     pub fn run_some(&mut self, pins: &mut dyn Pins, end: u64) {
+        if let Some((_, until @ None)) = &mut self.past {
+            *until = Some(pins.cycle() + GRACE_CLOCKS);
+        }
         self.answers.send_due(pins);
         let next = self.answers.next_due().map_or(end, |due| due.min(end));
         pins.clocks(next.saturating_sub(pins.cycle()).max(1));
@@ -232,7 +250,7 @@ impl RootComplex {
                 request,
                 data,
                 is_poisoned,
-            }) => self.serve_write(&request, &data, is_poisoned),
+            }) => self.serve_write(cycle, &request, &data, is_poisoned),
             Ok(Tlp::Completion(completion)) => self.complete(completion),
         };
         if let Err(reason) = served {
@@ -241,9 +259,10 @@ impl RootComplex {
     }
 
     fn serve_read(&mut self, cycle: u64, request: Request, dwords: u16) -> Result<(), String> {
-        self.check_request("read", &request)?;
-        let (count, allowed) = (4 * usize::from(dwords), self.function.max_read_request);
-        if count > usize::from(allowed) {
+        self.check_request(cycle, "read", &request)?;
+        let count = 4 * usize::from(dwords);
+        if !self.allows(cycle, |f| count <= f.max_read_request.into()) {
+            let allowed = self.function.max_read_request;
             return Err(format!("read of {count} bytes, {allowed} are allowed"));
         }
         if self.answers.is_open(request.tag) {
@@ -261,13 +280,14 @@ impl RootComplex {
 
     fn serve_write(
         &mut self,
+        cycle: u64,
         request: &Request,
         data: &[u8],
         is_poisoned: bool,
     ) -> Result<(), String> {
-        self.check_request("write", request)?;
-        let allowed = self.function.max_payload;
-        if data.len() > usize::from(allowed) {
+        self.check_request(cycle, "write", request)?;
+        if !self.allows(cycle, |f| data.len() <= f.max_payload.into()) {
+            let allowed = self.function.max_payload;
             return Err(format!(
                 "write of {} bytes, {allowed} are allowed",
                 data.len()
@@ -277,7 +297,7 @@ impl RootComplex {
             return Err("poisoned write".to_owned());
         }
         let is_message = request.address == MESSAGE_ADDRESS;
-        if is_message && (!self.function.msix_enable || self.function.msix_mask) {
+        if is_message && !self.allows(cycle, |f| f.msix_enable && !f.msix_mask) {
             return Err("interrupt while MSI-X is off or masked".to_owned());
         }
         let skipped = usize::from(request.lower_address() & 3);
@@ -291,11 +311,18 @@ impl RootComplex {
         Ok(())
     }
 
-    fn check_request(&self, what: &str, request: &Request) -> Result<(), String> {
+    /// Whether configuration space allows something, or did so a moment ago.
+    fn allows(&self, cycle: u64, is_allowed: impl Fn(&Function) -> bool) -> bool {
+        let past = self.past.as_ref();
+        let past = past.filter(|(_, until)| until.is_none_or(|until| cycle <= until));
+        is_allowed(&self.function) || past.is_some_and(|(function, _)| is_allowed(function))
+    }
+
+    fn check_request(&self, cycle: u64, what: &str, request: &Request) -> Result<(), String> {
         if request.requester != CARD_ID {
             return Err(format!("{what} by requester {:#06x}", request.requester));
         }
-        if !self.function.bus_master {
+        if !self.allows(cycle, |f| f.bus_master) {
             return Err(format!("{what} while bus mastering is off"));
         }
         Ok(())
