@@ -79,10 +79,11 @@ impl Served {
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
+type Write = Box<dyn FnMut(&LogEvent)>;
 
 /// A runtime in front of a card in lock-step.
 struct World {
-    live: Live<Box<dyn FnMut(&LogEvent)>>,
+    live: Live<Write>,
     log: Log,
     now: Duration,
 }
@@ -94,7 +95,7 @@ impl World {
         let (image, _) = policy::compile(&model, &Capacity::default());
         let log = Log::default();
         let write = log.clone();
-        let write: Box<dyn FnMut(&LogEvent)> =
+        let write: Write =
             Box::new(move |event| write.lock().expect("a log").push(event.to_string()));
         let live =
             Live::start(now, served.connect(), tables, model, &image, write).expect("a runtime");

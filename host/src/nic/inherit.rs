@@ -4,9 +4,7 @@
 //! interrupt anybody. Flows, next hops and interfaces can be read back; the policy cannot.
 
 use layout::csr::{self, CONTROL_HOLD};
-use layout::table::{
-    ADJACENCIES, Adjacency, FLOW_SLOTS, FlowEntry, FlowStats, INTERFACES, Interface, Table,
-};
+use layout::table::{Adjacency, FlowEntry, FlowStats, Interface, Table};
 
 use super::flows::FlowTotals;
 use super::policy::PolicyMirror;
@@ -50,8 +48,8 @@ impl Nic {
         // A hold of a driver that died while it loaded a policy is kept on the card until the next policy is in place.
         self.control = self.bar.read(csr::CONTROL)? & !CONTROL_HOLD;
         self.policy = PolicyMirror::inherited(self.bar.read(csr::POLICY)?);
-        for slot in 0..FLOW_SLOTS {
-            let entry = FlowEntry::unpack(&self.read_entry(Table::Flow, slot)?);
+        for (slot, words) in self.read_table(Table::Flow)?.iter().enumerate() {
+            let entry = FlowEntry::unpack(words);
             if !entry.valid {
                 continue;
             }
@@ -62,21 +60,19 @@ impl Nic {
         }
         let mut flows: Vec<(FlowEntry, FlowTotals)> = self.flows.iter().collect();
         flows.sort_by_key(|(entry, _)| entry.pack());
-        let mut read = |table, index| self.read_entry(table, index);
+        let interfaces = self.read_table(Table::Interface)?;
+        let adjacencies = self.read_table(Table::Adjacency)?;
         Ok(Inheritance {
-            interfaces: (0..INTERFACES)
-                .map(|index| Ok(Interface::unpack(&read(Table::Interface, index)?)))
-                .collect::<Result<_, Error>>()?,
-            adjacencies: (0..ADJACENCIES)
-                .map(|index| Ok(Adjacency::unpack(&read(Table::Adjacency, index)?)))
-                .collect::<Result<_, Error>>()?,
+            interfaces: interfaces
+                .iter()
+                .map(|words| Interface::unpack(words))
+                .collect(),
+            adjacencies: adjacencies
+                .iter()
+                .map(|words| Adjacency::unpack(words))
+                .collect(),
             flows,
             epoch: self.bar.read(csr::EPOCH)? as u8,
         })
-    }
-
-    /// `CONTROL` as it is wanted, without a passing hold.
-    pub fn control(&self) -> u32 {
-        self.control
     }
 }

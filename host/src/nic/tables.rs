@@ -4,6 +4,7 @@ use layout::csr::{self, TABLE_BUSY, TABLE_REFUSED};
 use layout::table::{Adjacency, Interface, Operation, Table};
 
 use super::{Error, Nic};
+use crate::vfio::{Access, BAR0};
 
 impl Nic {
     /// Describes a logical interface; the zero entry removes it.
@@ -62,13 +63,73 @@ impl Nic {
         Ok(words)
     }
 
-    /// Empties a table that can be written, one entry after the other.
+    /// Reads a whole table.
+    pub(super) fn read_table(&mut self, table: Table) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
+        self.for_all(table, Operation::Read, Self::read_entry)
+    }
+
+    /// Empties a table.
     pub(super) fn empty_table(&mut self, table: Table) -> Result<(), Error> {
-        self.bar.write_all(csr::TABLE_DATA, &[0; 2 * ENTRY_WORDS])?;
-        (0..table.len()).try_for_each(|index| {
-            let setup: [(u32, &[u32]); 1] = [(csr::TABLE_INDEX, &[index as u32])];
-            self.run_command(&setup, table, Operation::Write, index)
-        })
+        let empty = [0; ENTRY_WORDS];
+        self.bar.write_all(csr::TABLE_DATA, &empty)?;
+        let write =
+            |nic: &mut Self, table, index| nic.write_entry(table, index, &empty).map(|()| empty);
+        self.for_all(table, Operation::Write, write).map(drop)
+    }
+
+    /// Does an operation on each entry of a table. Many travel together: a card behind a socket would take seconds one by
+    /// one. What was not done in time is done by `alone`, which waits.
+    fn for_all(
+        &mut self,
+        table: Table,
+        operation: Operation,
+        alone: impl Fn(&mut Self, Table, usize) -> Result<[u32; ENTRY_WORDS], Error>,
+    ) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
+        let mut entries = Vec::with_capacity(table.len());
+        while entries.len() < table.len() {
+            let count = TOGETHER.min(table.len() - entries.len());
+            let done = self.do_together(table, operation, entries.len(), count)?;
+            entries.extend(&done);
+            for _ in done.len()..count {
+                let entry = alone(self, table, entries.len())?;
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Does an operation on `count` entries without waiting in between. Returns `TABLE_DATA` behind each, up to the first
+    /// that was not finished when its status was read: commands behind that one may have been ignored.
+    fn do_together(
+        &mut self,
+        table: Table,
+        operation: Operation,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
+        let command = (table as u32 | (operation as u32) << 4).to_le_bytes();
+        let index = |index: usize| (index as u32).to_le_bytes();
+        let indexes: Vec<[u8; 4]> = (first..first + count).map(index).collect();
+        let mut answers = vec![([0; 4], [0; 4 * ENTRY_WORDS]); count];
+        let mut accesses = Vec::with_capacity(4 * count);
+        for (index, (status, words)) in indexes.iter().zip(&mut answers) {
+            accesses.extend([
+                write(csr::TABLE_INDEX, index),
+                write(csr::TABLE_COMMAND, &command),
+                read(csr::TABLE_STATUS, status),
+                read(csr::TABLE_DATA, words),
+            ]);
+        }
+        self.bar.device().batch(&mut accesses)?;
+        let is_done =
+            |status: &[u8; 4]| u32::from_le_bytes(*status) & (TABLE_BUSY | TABLE_REFUSED) == 0;
+        let done = answers.iter().take_while(|(status, _)| is_done(status));
+        Ok(done
+            .map(|(_, bytes)| {
+                let words = bytes.as_chunks::<4>().0;
+                std::array::from_fn(|index| u32::from_le_bytes(words[index]))
+            })
+            .collect())
     }
 
     fn run_command(
@@ -103,7 +164,27 @@ impl Nic {
     }
 }
 
+fn write(offset: u32, data: &[u8]) -> Access<'_> {
+    let (region, offset) = (BAR0, offset.into());
+    Access::Write {
+        region,
+        offset,
+        data,
+    }
+}
+
+fn read(offset: u32, data: &mut [u8]) -> Access<'_> {
+    let (region, offset) = (BAR0, offset.into());
+    Access::Read {
+        region,
+        offset,
+        data,
+    }
+}
+
 /// `TABLE_DATA` words of one entry.
 const ENTRY_WORDS: usize = 8;
+/// Operations that travel together.
+const TOGETHER: usize = 64;
 /// An operation takes some tens of clocks, a status read at least one; this bounds a broken card.
 const STATUS_READS: usize = 1_000;

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens on the socket.
-    #[error("cannot connect to the card at {}", path.display())]
+    #[error("cannot connect to the card at {}: {source}", path.display())]
     Connect {
         /// The socket.
         path: PathBuf,
@@ -15,7 +15,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The connection failed in the middle of a request.
-    #[error("the connection to the card failed during {request}")]
+    #[error("the connection to the card failed during {request}: {source}")]
     Io {
         /// The request.
         request: &'static str,
@@ -54,7 +54,7 @@ pub enum Error {
         looked_at: String,
     },
     /// The simulated card could not be started.
-    #[error("cannot start the simulated card {}", program.display())]
+    #[error("cannot start the simulated card {}: {source}", program.display())]
     Start {
         /// The program.
         program: PathBuf,
@@ -70,7 +70,7 @@ pub enum Error {
         what: String,
     },
     /// Memory for DMA could not be had.
-    #[error("cannot get {bytes} bytes of memory that the card may reach")]
+    #[error("cannot get {bytes} bytes of memory that the card may reach: {source}")]
     Memory {
         /// How many.
         bytes: usize,
@@ -157,7 +157,7 @@ pub enum Error {
         reason: String,
     },
     /// What sysfs says cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Sysfs {
         /// The file.
         path: PathBuf,

@@ -86,8 +86,10 @@ pub(super) const DEVICE_FLAG_PCI: u32 = 1 << 1;
 pub(super) const DEFAULT_TRANSFER_BYTES: usize = 1 << 20;
 /// Longest access that is sent together with others.
 pub(super) const BATCH_ACCESS_BYTES: usize = 8 << 10;
-/// Most accesses sent together.
-pub(super) const BATCH_ACCESSES: usize = 8;
+/// Most bytes of messages on their way at once: well below what a socket's buffer takes by default.
+pub(super) const BATCH_BYTES: usize = 72 << 10;
+/// What a message costs in the socket's buffer beside its data.
+pub(super) const MESSAGE_COST_BYTES: usize = 1024;
 /// Room for the fixed part of a reply around its data.
 pub(super) const SLACK_BYTES: usize = 4096;
 /// More regions than any device has; a bound on what a peer can make us ask.

@@ -24,9 +24,9 @@ use super::dma::{DmaMemory, Iovas, Mapping};
 use super::{Access, Device, Error, EventFd, RegionInfo, events};
 use connection::Connection;
 use message::{
-    BATCH_ACCESS_BYTES, BATCH_ACCESSES, Command, DEFAULT_TRANSFER_BYTES, DEVICE_FLAG_PCI,
-    DEVICE_FLAG_RESET, IRQ_EVENTS, IRQ_MSIX, IRQ_NONE, MAP_READ_WRITE, MESSAGE_FDS,
-    REGION_INFO_BYTES, REGIONS_LIMIT, VERSION_MAJOR, VERSION_MINOR, field, words,
+    BATCH_ACCESS_BYTES, BATCH_BYTES, Command, DEFAULT_TRANSFER_BYTES, DEVICE_FLAG_PCI,
+    DEVICE_FLAG_RESET, IRQ_EVENTS, IRQ_MSIX, IRQ_NONE, MAP_READ_WRITE, MESSAGE_COST_BYTES,
+    MESSAGE_FDS, REGION_INFO_BYTES, REGIONS_LIMIT, VERSION_MAJOR, VERSION_MINOR, field, words,
 };
 
 /// A connected vfio-user device.
@@ -235,7 +235,8 @@ impl Device for Client {
         // What is sent at once must fit the socket's buffer: a peer that waits for us to read its
         // replies does not read our requests.
         for group in accesses.chunk_by_mut(|a, b| bytes(a).max(bytes(b)) <= limit) {
-            for group in group.chunks_mut(BATCH_ACCESSES) {
+            let largest = group.iter().map(bytes).max().unwrap_or(0) + MESSAGE_COST_BYTES;
+            for group in group.chunks_mut((BATCH_BYTES / largest).max(1)) {
                 match group {
                     [
                         Access::Read {
