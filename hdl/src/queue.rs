@@ -12,7 +12,7 @@ use rust_hdl_widgets::prelude::*;
 const FOLDED_BITS: usize = 96;
 
 /// The hash; see the module's text.
-#[derive(LogicBlock)]
+#[derive(Clone, Debug, LogicBlock)]
 pub struct Queue {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,

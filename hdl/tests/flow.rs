@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use hdl::flow::{Flow, Stats};
 use layout::desc::NO_FLOW;
-use layout::hash::{flow_index, held};
+use layout::hash::{flow_index, held, queue};
 use layout::table::{
     FLOW_SLOTS, FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowAction, FlowEntry, FlowStats, Key,
     Operation,
@@ -59,6 +59,8 @@ impl Bench {
             assert_eq!(judged.key, to_bits(&key.pack()), "in order");
             let slot = if lookup { self.find(&key) } else { None };
             assert_eq!(judged.hit, slot.is_some());
+            let ring = if lookup { queue(&key) } else { 0 };
+            assert_eq!(judged.queue, u64::from(ring).to_bits());
             let flow = slot.map_or(u64::from(NO_FLOW), |slot| slot as u64);
             assert_eq!(judged.flow, flow.to_bits());
             let action = slot.map_or(FlowAction::default(), |slot| self.table[slot].action());

@@ -54,7 +54,7 @@ module checksum_proof(
     wire [15:0] target_port = translate_source ? other_port : old_port;
     wire [107:0] key = {12'd0, source, target, source_port, target_port};
     wire [59:0] action = {new_address, new_port, 8'd0, !translate_source, translate_source, 2'b01};
-    wire [270:0] packet = {117'd0, l4_checksum, ip_checksum, 4'd0, icmp, udp, 116'd0};
+    wire [272:0] packet = {119'd0, l4_checksum, ip_checksum, 4'd0, icmp, udp, 116'd0};
 
     wire [34:0] sums;
     `DUT dut(

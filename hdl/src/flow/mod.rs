@@ -28,6 +28,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::fifo::Fifo;
+use crate::queue::Queue;
 use crate::ram::Ram;
 use crate::record::{Header, Judged};
 
@@ -115,6 +116,7 @@ pub struct Flow {
     ways: [Ram<Bits<158>, 10>; FLOW_WAYS],
     stash: [DFF<Bits<168>>; FLOW_STASH],
     counts: Stats,
+    queue: Queue,
     fifo: Fifo<Judged, 4, 5>,
 
     a: DFF<Header>,
@@ -228,6 +230,7 @@ impl Default for Flow {
             ways: Default::default(),
             stash: Default::default(),
             counts: Stats::default(),
+            queue: Queue::default(),
             fifo: Fifo::default(),
             a: DFF::default(),
             b: DFF::default(),
@@ -300,7 +303,7 @@ impl Default for Flow {
 impl Logic for Flow {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, counts, fifo);
+        clock!(self, clock, counts, queue, fifo);
         dff_setup!(self, clock, a, b, c, d, a_valid, b_valid, c_valid, d_valid);
         dff_setup!(
             self,
@@ -559,6 +562,11 @@ impl Logic for Flow {
         self.judged.next.permit = false;
         self.judged.next.destination_bank = self.destination_bank.val();
         self.judged.next.acl_bank = self.acl_bank.val();
+        // From the key as it came in: all packets of a flow, the first one too, go to one ring.
+        self.queue.enable.next = true;
+        self.queue.key.next = self.key.val();
+        self.queue.decided.next = self.c.q.val().decided;
+        self.judged.next.queue = self.queue.queue.val();
 
         self.fifo.in_data.next = self.judged.val();
         self.fifo.in_valid.next = self.d_valid.q.val();
