@@ -77,25 +77,38 @@ macro_rules! cast {
 }
 use cast;
 
+/// Stores the low `width` bits of a value, word by word: descriptors are packed once a packet.
+#[inline]
 fn put(words: &mut [u32], at: usize, width: usize, value: u64) -> usize {
     debug_assert!(width == 64 || value >> width == 0);
-    for bit in 0..width {
-        if value >> bit & 1 == 1 {
-            words[(at + bit) / 32] |= 1 << ((at + bit) % 32);
-        }
+    let mut done = 0;
+    while done < width {
+        let (position, shift) = ((at + done) / 32, (at + done) % 32);
+        let count = (32 - shift).min(width - done);
+        words[position] |= ((value >> done) as u32 & low_bits(count)) << shift;
+        done += count;
     }
     at + width
 }
 
+#[inline]
 fn take(words: &[u32], at: &mut usize, width: usize) -> u64 {
-    let mut value = 0;
-    for bit in 0..width {
-        let position = *at + bit;
-        let word = words.get(position / 32).copied().unwrap_or(0);
-        value |= u64::from(word >> (position % 32) & 1) << bit;
+    let (mut value, mut done) = (0, 0);
+    while done < width {
+        let (position, shift) = ((*at + done) / 32, (*at + done) % 32);
+        let count = (32 - shift).min(width - done);
+        let word = words.get(position).copied().unwrap_or(0);
+        value |= u64::from(word >> shift & low_bits(count)) << done;
+        done += count;
     }
     *at += width;
     value
+}
+
+/// Ones in the low `count` bits, 1 to 32 of them.
+#[inline]
+fn low_bits(count: usize) -> u32 {
+    u32::MAX >> (32 - count)
 }
 
 /// Registers of BAR0: names, offsets, access, reset values.
@@ -194,4 +207,45 @@ const fn fnv_u32(mut hash: u64, value: u32) -> u64 {
         i += 1;
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bit by bit, as the description of packed entries says.
+    fn bit(words: &[u32], at: usize) -> u32 {
+        words[at / 32] >> (at % 32) & 1
+    }
+
+    #[test]
+    fn every_width_at_every_place_is_stored_bit_by_bit_and_read_back() {
+        for (at, width) in (0..70).flat_map(|at| (1..=64).map(move |width| (at, width))) {
+            let value = 0xa5c3_f00f_9669_1234_u64 & (u64::MAX >> (64 - width));
+            let mut words = [0; 5];
+            assert_eq!(put(&mut words, at, width, value), at + width);
+            for position in 0..160 {
+                let inside = position >= at && position < at + width;
+                let expected = if inside {
+                    (value >> (position - at) & 1) as u32
+                } else {
+                    0
+                };
+                assert_eq!(
+                    bit(&words, position),
+                    expected,
+                    "bit {position} of {width} at {at}"
+                );
+            }
+            let mut next = at;
+            assert_eq!(take(&words, &mut next, width), value);
+            assert_eq!(next, at + width);
+            // Neighbours are left out, and what is not there reads as zero.
+            assert_eq!(
+                take(&words.map(|word| !word), &mut { at }, width),
+                !value & (u64::MAX >> (64 - width))
+            );
+            assert_eq!(take(&[], &mut { at }, width), 0);
+        }
+    }
 }
