@@ -50,6 +50,8 @@ pub mod acl;
 pub mod adjacency;
 /// Checksums of a translated frame.
 pub mod checksum;
+/// Punt ring of a packet.
+pub mod queue;
 /// The verdict.
 pub mod decide;
 /// New header bytes.

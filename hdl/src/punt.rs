@@ -50,7 +50,7 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     /// Bytes of the frame kept.
     pub kept_length: Signal<Out, Bits<16>>,
     memory: Ram<Bits<W>, 9>,
-    queue: Fifo<Bits<84>, 4, 5>,
+    queue: Fifo<Bits<86>, 4, 5>,
     /// First beat of the frame coming in, and its beats so far.
     base: DFF<Bits<9>>,
     count: DFF<Bits<10>>,
@@ -76,8 +76,8 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     occupied: Signal<Local, Bits<10>>,
     used_more: Signal<Local, Bits<10>>,
     freed: Signal<Local, Bits<10>>,
-    metadata: Signal<Local, Bits<74>>,
-    oldest: Signal<Local, Bits<84>>,
+    metadata: Signal<Local, Bits<76>>,
+    oldest: Signal<Local, Bits<86>>,
     offset: Signal<Local, Bits<9>>,
     line: Signal<Local, Bits<9>>,
     lane: Signal<Local, Bits<9>>,
@@ -190,9 +190,9 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
             self.base.d.next = self.base.q.val() + self.beats.val().get_bits::<9>(0);
         }
         self.metadata.next = self.in_route.val().metadata;
-        self.queue.in_data.next = (bit_cast::<84, 10>(self.beats.val()) << 74)
-            | bit_cast::<84, 74>(self.metadata.val())
-            | bit_cast::<84, 16>(self.frame_length.val());
+        self.queue.in_data.next = (bit_cast::<86, 10>(self.beats.val()) << 76)
+            | bit_cast::<86, 76>(self.metadata.val())
+            | bit_cast::<86, 16>(self.frame_length.val());
         self.queue.in_valid.next = self.keeps.val();
 
         // Frames leaving.
@@ -201,8 +201,8 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
         self.queue.out_ready.next = self.pops.val();
         self.freed.next = self.none10.val();
         if self.pops.val() {
-            self.freed.next = self.oldest.val().get_bits::<10>(74);
-            self.head.d.next = self.head.q.val() + self.oldest.val().get_bits::<9>(74);
+            self.freed.next = self.oldest.val().get_bits::<10>(76);
+            self.head.d.next = self.head.q.val() + self.oldest.val().get_bits::<9>(76);
         }
         self.used_more.next = self.used.q.val();
         if self.keeps.val() {
@@ -237,7 +237,7 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
             self.result.d.next = self.oldest.val().get_bits::<32>(32);
         }
         if self.word.val() == self.number[2].val() {
-            self.result.d.next = bit_cast::<32, 10>(self.oldest.val().get_bits::<10>(64));
+            self.result.d.next = bit_cast::<32, 12>(self.oldest.val().get_bits::<12>(64));
         }
         if self.word.val() == self.number[3].val() {
             self.result.d.next = self.none32.val();

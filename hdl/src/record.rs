@@ -229,6 +229,8 @@ pub struct Metadata {
     pub destination: Bits<9>,
     /// Flow slot.
     pub flow: Bits<13>,
+    /// Punt ring.
+    pub queue: Bits<2>,
 }
 
 /// The verdict and all that carries it out.
@@ -241,7 +243,7 @@ pub struct Ruling {
     /// Egress port when forwarded.
     pub egress: Bits<1>,
     /// `layout` `Metadata`, packed, length zero.
-    pub metadata: Bits<74>,
+    pub metadata: Bits<76>,
     /// The flow slot to count the frame in.
     pub flow: Bits<13>,
     /// The frame counts in `flow`.
@@ -327,7 +329,7 @@ pub struct Route {
     /// Bytes of the frame up to this beat.
     pub length: Bits<16>,
     /// `layout` `Metadata`, packed, length zero.
-    pub metadata: Bits<74>,
+    pub metadata: Bits<76>,
 }
 
 /// One bit for each of `layout::simulator::STAGES`.

@@ -85,7 +85,7 @@ pub struct Postern<const W: usize, const K: usize, const N: usize, const L: usiz
     /// A verdict, high for one clock a frame.
     pub event_valid: Signal<Out, Bit>,
     /// Its `Metadata`, packed, length zero.
-    pub event_metadata: Signal<Out, Bits<74>>,
+    pub event_metadata: Signal<Out, Bits<76>>,
     /// Bit s: a frame passes stage s of `layout::simulator::STAGES`, high for one clock a frame, in order.
     pub stage_strobe: Signal<Out, Bits<8>>,
     /// Bit s, with its strobe: the stage did something for the frame.

@@ -74,6 +74,7 @@ fn punted_frames_are_read_as_they_came_or_lost_whole() {
         let metadata = Metadata {
             reason: round as u8,
             flow: round as u16 * 77,
+            queue: round as u8 & 3,
             ..Metadata::default()
         };
         let rounded = length.div_ceil(8) * 8;

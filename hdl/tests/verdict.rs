@@ -12,7 +12,8 @@ use hdl::record::{Judged, Origin, Ruling, Sums, Window};
 use hdl::rewrite::Rewrite;
 use hdl::stream::Beat;
 use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
-use layout::desc::{NO_ACE, NO_FLOW, NO_INTERFACE, Reason};
+use layout::desc::{Metadata, NO_ACE, NO_FLOW, NO_INTERFACE, Reason};
+use layout::hash;
 use layout::table::{Adjacency, Interface, Key, Operation};
 use rust_hdl_core::prelude::*;
 use support::lockstep::Lockstep;
@@ -413,6 +414,13 @@ fn verdicts_come_in_order_and_match_their_reasons() {
             assert_eq!(ruling.rewrite, packet.hit && reason == Reason::FlowHit);
             assert_eq!(ruling.counts, packet.hit);
             assert_eq!(ruling.flow, packet.flow);
+            let queue = if packet.decided {
+                0
+            } else {
+                hash::queue(&Key::unpack(&to_words(packet.key)))
+            };
+            let metadata = Metadata::unpack(&to_words(ruling.metadata));
+            assert_eq!(metadata.queue, queue, "{packet:?}");
             if packet.decided {
                 assert_eq!(ruling.reason, packet.reason);
             }
