@@ -63,12 +63,16 @@ pub mod steer;
 pub mod punt;
 /// Frames from the host.
 pub mod inject;
+/// Rings in host memory.
+pub mod dma;
 /// What is counted.
 pub mod counters;
 /// What the host sees.
 pub mod csr;
 
 /// The pipeline wired up.
+pub mod core;
+/// The card without rings.
 pub mod top;
 
 /// Name of the top module in the Verilog of [`emit_top`].
