@@ -18,7 +18,6 @@ use rust_hdl_widgets::prelude::*;
 use crate::adjacency::Adjacencies;
 use crate::checksum::Checksum;
 use crate::parser::code;
-use crate::queue::Queue;
 use crate::record::{Action, Judged, Key, Metadata, Ruling, Sums};
 use crate::skid::Skid;
 
@@ -63,7 +62,6 @@ pub struct Decide {
     pub table_read: Signal<Out, Bits<256>>,
     adjacencies: Adjacencies,
     checksum: Checksum,
-    queue: Queue,
     verdict: Rule,
     rulings: Skid<Ruling>,
     sums: Skid<Sums>,
@@ -99,7 +97,6 @@ impl Default for Decide {
             table_read: Signal::default(),
             adjacencies: Adjacencies::default(),
             checksum: Checksum::default(),
-            queue: Queue::default(),
             verdict: Rule::default(),
             rulings: Skid::default(),
             sums: Skid::default(),
@@ -127,7 +124,7 @@ impl Logic for Decide {
             told,
             told_metadata
         );
-        clock!(self, clock, adjacencies, checksum, queue, rulings, sums);
+        clock!(self, clock, adjacencies, checksum, rulings, sums);
         self.in_ready.next = self.rulings.in_ready.val();
         self.split.packet.next = self.in_data.val();
         self.adjacencies.enable.next = self.rulings.in_ready.val();
@@ -149,17 +146,12 @@ impl Logic for Decide {
             self.second_valid.d.next = self.first_valid.q.val();
         }
 
-        self.queue.enable.next = self.rulings.in_ready.val();
-        self.queue.key.next = self.first.q.val().key;
-        self.queue.decided.next = self.first.q.val().decided;
-
         self.verdict.control.next = self.control.val();
         for i in 0..8 {
             self.verdict.interface[i].next = self.interface[i].val();
         }
         self.verdict.packet.next = self.second.q.val();
         self.verdict.adjacency.next = self.adjacencies.entry.val();
-        self.verdict.queue.next = self.queue.queue.val();
         self.rulings.in_data.next = self.verdict.ruling.val();
         self.rulings.in_valid.next = self.second_valid.q.val();
         self.rulings.out_ready.next = self.out_ready.val();
@@ -222,8 +214,6 @@ pub struct Rule {
     pub packet: Signal<In, Judged>,
     /// Packed `Adjacency` of its action.
     pub adjacency: Signal<In, Bits<53>>,
-    /// Its punt ring.
-    pub queue: Signal<In, Bits<2>>,
     /// What becomes of it.
     pub ruling: Signal<Out, Ruling>,
     split: SplitJudged,
@@ -276,7 +266,6 @@ impl Default for Rule {
             interface: std::array::from_fn(|_| Default::default()),
             packet: Signal::default(),
             adjacency: Signal::default(),
-            queue: Signal::default(),
             ruling: Signal::default(),
             split: SplitJudged::default(),
             action: Signal::default(),
@@ -415,7 +404,7 @@ impl Logic for Rule {
         self.metadata.next.ace = self.ace.val();
         self.metadata.next.destination = self.packet.val().destination;
         self.metadata.next.flow = self.packet.val().flow;
-        self.metadata.next.queue = self.queue.val();
+        self.metadata.next.queue = self.packet.val().queue;
 
         self.ruling.next.verdict = self.verdict.val();
         self.ruling.next.reason = self.reason.val();

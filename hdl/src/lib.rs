@@ -40,6 +40,8 @@ pub mod arbiter;
 pub mod window;
 /// Header fields and first verdicts.
 pub mod parser;
+/// Punt ring of a packet.
+pub mod queue;
 /// Flow table: exact match of the key, and what every flow has counted.
 pub mod flow;
 /// Destination lookup: un-NAT and the card's own addresses.
@@ -50,8 +52,6 @@ pub mod acl;
 pub mod adjacency;
 /// Checksums of a translated frame.
 pub mod checksum;
-/// Punt ring of a packet.
-pub mod queue;
 /// The verdict.
 pub mod decide;
 /// New header bytes.

@@ -1,8 +1,8 @@
 //! Punt ring of a packet: the parity of the even and of the odd bits of its addresses and ports.
 //!
 //! `layout::hash::queue` folds them down to two bits; folding by powers of two keeps even and odd bits
-//! apart. Zero for packets whose fate the parser decided: they have no key. Latency one clock, a packet
-//! every clock. Costs about 40 LUTs, three levels of them.
+//! apart. Zero for packets whose fate the parser decided: they have no key. Taken beside the flow lookup, since the
+//! destination lookup changes the key. Latency one clock, a packet every clock. Costs about 40 LUTs, three levels of them.
 
 use layout::table::Key;
 use rust_hdl_core::prelude::*;
@@ -12,12 +12,10 @@ use rust_hdl_widgets::prelude::*;
 const FOLDED_BITS: usize = 96;
 
 /// The hash; see the module's text.
-#[derive(LogicBlock)]
+#[derive(Clone, Debug, LogicBlock)]
 pub struct Queue {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
-    /// Take `key` and `decided`.
-    pub enable: Signal<In, Bit>,
     /// Key of the packet.
     pub key: Signal<In, Bits<108>>,
     /// There is no key.
@@ -35,7 +33,6 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             clock: Signal::default(),
-            enable: Signal::default(),
             key: Signal::default(),
             decided: Signal::default(),
             queue: Signal::default(),
@@ -64,9 +61,7 @@ impl Logic for Queue {
                 self.parity.next = self.parity.val() | self.weights[i].val();
             }
         }
-        if self.enable.val() {
-            self.register.d.next = self.parity.val();
-        }
+        self.register.d.next = self.parity.val();
         self.queue.next = self.register.q.val();
     }
 }

@@ -183,6 +183,8 @@ pub struct Judged {
     pub destination_bank: Bit,
     /// Live ACL bank when the packet left the flow lookup.
     pub acl_bank: Bit,
+    /// Punt ring, zero without a key.
+    pub queue: Bits<2>,
 }
 
 /// `layout` `FlowAction`, as fields.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use hdl::flow::{Flow, Stats};
 use layout::desc::NO_FLOW;
-use layout::hash::flow_index;
+use layout::hash::{self, flow_index};
 use layout::table::{
     FLOW_SLOTS, FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowAction, FlowEntry, FlowStats, Key,
     Operation,
@@ -59,6 +59,8 @@ impl Bench {
             assert_eq!(judged.key, to_bits(&key.pack()), "in order");
             let slot = if lookup { self.find(&key) } else { None };
             assert_eq!(judged.hit, slot.is_some());
+            let queue = if lookup { hash::queue(&key) } else { 0 };
+            assert_eq!(u64::from(judged.queue), u64::from(queue));
             let flow = slot.map_or(u64::from(NO_FLOW), |slot| slot as u64);
             assert_eq!(judged.flow, flow.to_bits());
             let action = slot.map_or(FlowAction::default(), |slot| self.table[slot].action());

@@ -24,6 +24,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::fifo::Fifo;
+use crate::queue::Queue;
 use crate::ram::Ram;
 use crate::record::{Header, Judged};
 
@@ -108,6 +109,7 @@ pub struct Flow {
     hashes: [Hash; FLOW_WAYS],
     ways: [Ram<Bits<168>, 10>; FLOW_WAYS],
     stash: [DFF<Bits<168>>; FLOW_STASH],
+    queue: Queue,
     counts: Stats,
     fifo: Fifo<Judged, 4, 5>,
 
@@ -195,6 +197,7 @@ impl Default for Flow {
             hashes: std::array::from_fn(Hash::new),
             ways: Default::default(),
             stash: Default::default(),
+            queue: Queue::default(),
             counts: Stats::default(),
             fifo: Fifo::default(),
             a: DFF::default(),
@@ -252,7 +255,7 @@ impl Default for Flow {
 impl Logic for Flow {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, counts, fifo);
+        clock!(self, clock, queue, counts, fifo);
         dff_setup!(self, clock, a, b, c, d, a_valid, b_valid, c_valid, d_valid);
         dff_setup!(
             self,
@@ -373,6 +376,8 @@ impl Logic for Flow {
         // The ways: index in a, word in b, data in c, hit in d.
         self.key.next = self.c.q.val().key;
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
+        self.queue.key.next = self.key.val();
+        self.queue.decided.next = !self.lookup.val();
         self.write_way.next = self.write_index.val().get_bits::<2>(10);
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
@@ -474,6 +479,7 @@ impl Logic for Flow {
         self.judged.next.permit = false;
         self.judged.next.destination_bank = self.destination_bank.val();
         self.judged.next.acl_bank = self.acl_bank.val();
+        self.judged.next.queue = self.queue.queue.val();
 
         self.fifo.in_data.next = self.judged.val();
         self.fifo.in_valid.next = self.d_valid.q.val();
