@@ -107,6 +107,7 @@ pub struct Fetch {
     total: DFF<Bits<10>>,
     chunk: DFF<Bits<10>>,
     fits: DFF<Bit>,
+    resting: DFF<Bit>,
     most: DFF<Bits<10>>,
     wants: Signal<Local, Bit>,
     span: Signal<Local, Bits<16>>,
@@ -134,7 +135,6 @@ pub struct Fetch {
     grown: Signal<Local, Bits<5>>,
     added: Signal<Local, Bits<5>>,
     more_used: Signal<Local, Bits<11>>,
-    one16: Constant<Bits<16>>,
     one32: Constant<Bits<32>>,
     one52: Constant<Bits<52>>,
     one5: Constant<Bits<5>>,
@@ -209,6 +209,7 @@ impl Default for Fetch {
             total: DFF::default(),
             chunk: DFF::default(),
             fits: DFF::default(),
+            resting: DFF::default(),
             most: DFF::default(),
             wants: Signal::default(),
             span: Signal::default(),
@@ -236,7 +237,6 @@ impl Default for Fetch {
             grown: Signal::default(),
             added: Signal::default(),
             more_used: Signal::default(),
-            one16: Constant::new(1.into()),
             one32: Constant::new(1.into()),
             one52: Constant::new(1.into()),
             one5: Constant::new(1.into()),
@@ -286,6 +286,7 @@ impl Logic for Fetch {
             total,
             chunk,
             fits,
+            resting,
             most
         );
         clock!(self, clock, reads, orders);
@@ -490,9 +491,10 @@ impl Logic for Fetch {
         self.order.next = self.orders.out_data.val();
         self.order_valid.next = self.orders.out_valid.val();
         self.orders.out_ready.next = self.order_ready.val();
-        self.idle.next = (self.state.q.val() == State::Idle)
+        self.resting.d.next = (self.state.q.val() == State::Idle)
             & (!self.wants.val())
             & (!self.reserved.q.val().any())
             & (!self.orders.out_valid.val());
+        self.idle.next = self.resting.q.val();
     }
 }

@@ -208,6 +208,9 @@ impl Logic for InjectRing {
 
         self.rests.next = self.fetch.idle.val();
         self.sending.next = self.unload.sending.val();
-        self.busy.next = (!self.empty.val()) | self.forget.val() | self.unload.sending.val();
+        self.busy.next = (!self.empty.val())
+            | self.reset.val()
+            | self.flushing.q.val()
+            | self.unload.sending.val();
     }
 }

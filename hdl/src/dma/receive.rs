@@ -136,7 +136,6 @@ pub struct Receive {
     number: [Constant<Bits<4>>; 16],
     none8: Constant<Bits<8>>,
     none10: Constant<Bits<10>>,
-    one10: Constant<Bits<10>>,
     two10: Constant<Bits<10>>,
     most: Constant<Bits<10>>,
 }
@@ -233,7 +232,6 @@ impl Default for Receive {
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
             none8: Constant::new(0.into()),
             none10: Constant::new(0.into()),
-            one10: Constant::new(1.into()),
             two10: Constant::new(2_u64.to_bits()),
             most: Constant::new(128_u64.to_bits()),
         }

@@ -47,7 +47,8 @@ pub struct Status {
     /// Steps of the inject ring since the last copy, eight for more.
     steps: DFF<Bits<4>>,
     errors: DFF<Bits<16>>,
-    sequence: DFF<Bits<32>>,
+    /// `DmaStatus.sequence`.
+    writes: DFF<Bits<32>>,
     tails: DFF<Bits<64>>,
     heads: DFF<Bits<32>>,
     raised: DFF<Bits<6>>,
@@ -96,7 +97,7 @@ impl Default for Status {
             told: DFF::default(),
             steps: DFF::default(),
             errors: DFF::default(),
-            sequence: DFF::default(),
+            writes: DFF::default(),
             tails: DFF::default(),
             heads: DFF::default(),
             raised: DFF::default(),
@@ -128,7 +129,7 @@ impl Logic for Status {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, moved, told, steps, errors, sequence, tails, heads, raised
+            self, clock, moved, told, steps, errors, writes, tails, heads, raised
         );
         self.fresh.next = self.none5.val();
         for i in 0..4 {
@@ -163,7 +164,7 @@ impl Logic for Status {
             self.moved.d.next = self.fresh.val();
             self.told.d.next = self.moved.q.val();
             self.steps.d.next = self.none4.val();
-            self.sequence.d.next = self.sequence.q.val() + self.one32.val();
+            self.writes.d.next = self.writes.q.val() + self.one32.val();
             self.tails.d.next = self.joined.val();
             self.heads.d.next = self.head_word.val();
         }
@@ -180,13 +181,13 @@ impl Logic for Status {
             self.told.d.next = self.none5.val();
             self.steps.d.next = self.none4.val();
             self.errors.d.next = self.none16.val();
-            self.sequence.d.next = self.none32.val();
+            self.writes.d.next = self.none32.val();
             self.raised.d.next = self.none6.val();
         }
         self.rings.next = self.moved.q.val().get_bits::<4>(0);
         self.word[0].next = self.tails.q.val();
         self.word[1].next = bit_cast::<64, 32>(self.heads.q.val());
-        self.word[2].next = bit_cast::<64, 32>(self.sequence.q.val());
+        self.word[2].next = bit_cast::<64, 32>(self.writes.q.val());
         self.word[3].next = self.none64.val();
         self.ring_moved.next = self.rings.val().any();
         self.inject_due.next =

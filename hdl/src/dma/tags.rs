@@ -83,11 +83,10 @@ pub struct Tags {
     limit_units: Signal<Local, Bits<30>>,
     given: Signal<Local, Bits<30>>,
     doubtful: Signal<Local, Bit>,
+    /// As `free`, which must not depend on `claim` in the eyes of a tool.
+    usable: Signal<Local, Bit>,
     measured: Signal<Local, Bits<30>>,
-    frees: Signal<Local, Bits<16>>,
     number: [Constant<Bits<4>>; TAGS],
-    bits: [Constant<Bits<16>>; TAGS],
-    none16: Constant<Bits<16>>,
     one4: Constant<Bits<4>>,
     one34: Constant<Bits<34>>,
     one30: Constant<Bits<30>>,
@@ -136,11 +135,9 @@ impl Default for Tags {
             limit_units: Signal::default(),
             given: Signal::default(),
             doubtful: Signal::default(),
+            usable: Signal::default(),
             measured: Signal::default(),
-            frees: Signal::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
-            bits: std::array::from_fn(|i| Constant::new((1_u64 << i).to_bits())),
-            none16: Constant::new(0.into()),
             one4: Constant::new(1.into()),
             one34: Constant::new(1.into()),
             one30: Constant::new(1.into()),
@@ -188,6 +185,7 @@ impl Logic for Tags {
         self.failed.next = false;
         self.late.next = false;
         self.free.next = false;
+        self.usable.next = false;
         self.waited.next = false;
         self.fresh.next = false;
         self.doubtful.next = false;
@@ -219,6 +217,9 @@ impl Logic for Tags {
             if self.pointer.q.val() == self.number[i].val() {
                 self.free.next = self.state[i].free.val();
             }
+            if self.pointer.q.val() == self.number[i].val() {
+                self.usable.next = self.state[i].free.val();
+            }
             if self.tag.val() == self.number[i].val() {
                 self.waited.next = self.state[i].waited.val();
             }
@@ -239,7 +240,7 @@ impl Logic for Tags {
 
         // Tags are tried in turn.
         self.offered.next = self.pointer.q.val();
-        if self.claim.val() | (!self.free.val()) {
+        if self.claim.val() | (!self.usable.val()) {
             self.pointer.d.next = self.pointer.q.val() + self.one4.val();
         }
     }
@@ -333,8 +334,9 @@ impl Logic for Tag {
             self.bad.d.next = false;
             self.overdue.d.next = false;
         }
+        // Spelt out once more: what is shown depends on no input, which a tool shall see.
         self.free.next = !(self.busy.q.val() | self.stray.q.val());
-        self.waited.next = self.waits.val();
+        self.waited.next = self.busy.q.val() & self.left.q.val() & (!self.over.q.val());
         self.fresh.next = !self.begun.q.val();
         self.done.next = self.over.q.val();
         self.failed.next = self.bad.q.val();
