@@ -319,6 +319,7 @@ fn short_frames_keep_coming_over_a_slow_bus() {
     host.sizes(128, 512);
     let mut ring = Ring::start(&mut host, 10);
     (host.latency, host.ready, host.arbiter) = ((100, 0), 100, 100);
+    host.pauses = 0;
     for index in 0..512_u64 {
         let bytes: Vec<u8> = (0..64).map(|_| host.random.bits() as u8).collect();
         let request = InjectRequest {

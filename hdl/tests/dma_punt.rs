@@ -105,7 +105,6 @@ impl Traffic {
             self.sending = Some((frame, 0));
         }
         let mut ended = None;
-        host.card.set("punt_valid", 0_u8);
         if let Some((frame, at)) = self.sending.take() {
             let chunk = &frame.bytes[at..frame.bytes.len().min(at + 8)];
             let mut data = [0x77; 8];
@@ -133,8 +132,9 @@ impl Traffic {
         }
         let before = host.kept;
         host.tick();
+        // Registers may be accessed in the middle of a frame.
+        host.card.set("punt_valid", 0_u8);
         if let Some(frame) = ended {
-            host.card.set("punt_valid", 0_u8);
             // The buffer says one clock later whether it kept the frame.
             let kept = host.kept > before;
             if kept {

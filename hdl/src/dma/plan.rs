@@ -130,6 +130,7 @@ pub struct Plan {
     loses: Signal<Local, Bit>,
     due: Signal<Local, Bit>,
     can_send: Signal<Local, Bit>,
+    open: Signal<Local, Bit>,
     is_last: Signal<Local, Bit>,
     padded: Signal<Local, Bits<16>>,
     span: Signal<Local, Bits<16>>,
@@ -226,6 +227,7 @@ impl Default for Plan {
             loses: Signal::default(),
             due: Signal::default(),
             can_send: Signal::default(),
+            open: Signal::default(),
             is_last: Signal::default(),
             padded: Signal::default(),
             span: Signal::default(),
@@ -284,6 +286,9 @@ impl Logic for Plan {
                 | self.inject_due.val()
                 | (self.ring_moved.val() & self.quiet.val() & (!self.more.val())));
 
+        // Eight frames wait for their status, unless it cannot be sent.
+        self.open.next = (!self.batch.q.val().get_bit(3)) | self.aborting.q.val();
+
         // Longest write; a slot is not longer than 2 048 bytes.
         self.shifted.next = self.least.val() << self.max_payload.val();
         self.most.d.next = self.shifted.val();
@@ -322,7 +327,7 @@ impl Logic for Plan {
             State::Idle => {
                 if self.due.val() {
                     self.state.d.next = State::Status;
-                } else if self.notice_valid.val() & (!self.batch.q.val().get_bit(3)) {
+                } else if self.notice_valid.val() & self.open.val() {
                     self.notice_ready.next = true;
                     self.state.d.next = State::Look;
                     self.remaining.d.next = self.padded.val().get_bits::<10>(2);

@@ -76,6 +76,8 @@ pub struct Tags {
     limit: DFF<Bits<30>>,
     age: DFF<Bits<30>>,
     aged: DFF<Bits<4>>,
+    /// Its read had left.
+    left: DFF<Bit>,
     expired: DFF<Bit>,
     expired_tag: DFF<Bits<4>>,
     now: Signal<Local, Bits<32>>,
@@ -83,6 +85,8 @@ pub struct Tags {
     limit_units: Signal<Local, Bits<30>>,
     given: Signal<Local, Bits<30>>,
     doubtful: Signal<Local, Bit>,
+    away: Signal<Local, Bit>,
+    turn: Signal<Local, Bits<4>>,
     /// As `free`, which must not depend on `claim` in the eyes of a tool.
     usable: Signal<Local, Bit>,
     measured: Signal<Local, Bits<30>>,
@@ -128,6 +132,7 @@ impl Default for Tags {
             limit: DFF::default(),
             age: DFF::default(),
             aged: DFF::default(),
+            left: DFF::default(),
             expired: DFF::default(),
             expired_tag: DFF::default(),
             now: Signal::default(),
@@ -135,6 +140,8 @@ impl Default for Tags {
             limit_units: Signal::default(),
             given: Signal::default(),
             doubtful: Signal::default(),
+            away: Signal::default(),
+            turn: Signal::default(),
             usable: Signal::default(),
             measured: Signal::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
@@ -157,6 +164,7 @@ impl Logic for Tags {
             limit,
             age,
             aged,
+            left,
             expired,
             expired_tag
         );
@@ -171,15 +179,17 @@ impl Logic for Tags {
             self.limit.d.next = self.default_units.val();
         }
 
-        // Its age, and a clock later the verdict: a tag cannot be claimed again and leave in between.
+        // Its age, and a clock later the verdict. The time of a read that is about to leave is still that of an
+        // earlier one: it is not looked at. A tag cannot be released, claimed and leave before its verdict.
         self.stamps.index.next = self.sent_tag.val();
         self.stamps.new_word.next = self.now.val();
         self.stamps.write.next = self.sent.val();
-        self.stamps.shown_index.next = self.clocks.q.val().get_bits::<4>(0);
+        self.turn.next = self.clocks.q.val().get_bits::<4>(0);
+        self.stamps.shown_index.next = self.turn.val();
         self.passed.next =
             self.now.val().get_bits::<30>(0) - self.stamps.shown_word.val().get_bits::<30>(0);
         self.age.d.next = self.passed.val();
-        self.aged.d.next = self.clocks.q.val().get_bits::<4>(0);
+        self.aged.d.next = self.turn.val();
 
         self.done.next = false;
         self.failed.next = false;
@@ -189,6 +199,7 @@ impl Logic for Tags {
         self.waited.next = false;
         self.fresh.next = false;
         self.doubtful.next = false;
+        self.away.next = false;
         for i in 0..16 {
             self.state[i].clock.next = self.clock.val();
             self.state[i].forget.next = self.forget.val();
@@ -226,16 +237,20 @@ impl Logic for Tags {
             if self.early_tag.val() == self.number[i].val() {
                 self.fresh.next = self.state[i].fresh.val();
             }
+            if self.turn.val() == self.number[i].val() {
+                self.away.next = self.state[i].waited.val() | self.state[i].astray.val();
+            }
             if self.aged.q.val() == self.number[i].val() {
                 self.doubtful.next = self.state[i].astray.val();
             }
         }
+        self.left.d.next = self.away.val();
         // Who is astray has twice the time.
         self.measured.next = self.age.q.val();
         if self.doubtful.val() {
             self.measured.next = self.age.q.val() >> self.one30.val();
         }
-        self.expired.d.next = self.measured.val() > self.limit.q.val();
+        self.expired.d.next = self.left.q.val() & (self.measured.val() > self.limit.q.val());
         self.expired_tag.d.next = self.aged.q.val();
 
         // Tags are tried in turn.
@@ -285,7 +300,7 @@ pub struct Tag {
     pub failed: Signal<Out, Bit>,
     /// It was given up.
     pub late: Signal<Out, Bit>,
-    /// Completions may come that nobody wants.
+    /// The read has left, and completions may come that nobody wants.
     pub astray: Signal<Out, Bit>,
     busy: DFF<Bit>,
     /// The read has left.
@@ -341,6 +356,6 @@ impl Logic for Tag {
         self.done.next = self.over.q.val();
         self.failed.next = self.bad.q.val();
         self.late.next = self.overdue.q.val();
-        self.astray.next = self.stray.q.val();
+        self.astray.next = self.stray.q.val() & self.left.q.val();
     }
 }

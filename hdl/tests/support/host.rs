@@ -50,6 +50,8 @@ pub struct Host {
     pub latency: (u64, u64),
     pub max_payload: u64,
     pub max_read: u64,
+    /// Chance of a pause in the data of a completion, in percent.
+    pub pauses: u64,
     /// Chance of a fate other than `Answered`, in percent.
     pub trouble: u64,
     /// What read of which address had which fate.
@@ -90,6 +92,7 @@ impl Host {
             latency: (20, 60),
             max_payload: 128,
             max_read: 512,
+            pauses: 20,
             trouble: 0,
             fates: Vec::new(),
             writes: Vec::new(),
@@ -265,7 +268,7 @@ impl Host {
             self.card.set("completion_data", data);
             self.card.set("completion_data_valid", 1_u8);
             self.card.set("completion_data_last", u8::from(last));
-            self.pause = self.random.chance(20);
+            self.pause = self.random.chance(self.pauses);
             return;
         }
         let due: Vec<usize> = (0..self.asked.len())
@@ -326,7 +329,7 @@ impl Host {
             self.asked[index].due = now + more;
         }
         // Data come in a later clock than their header.
-        self.pause = self.random.chance(20);
+        self.pause = self.random.chance(self.pauses);
     }
 
     fn take_frames(&mut self) {
