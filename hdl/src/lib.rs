@@ -70,6 +70,9 @@ pub mod counters;
 /// What the host sees.
 pub mod csr;
 
+/// The card on the bus: TLPs in, TLPs out.
+pub mod pcie;
+
 /// The pipeline wired up.
 pub mod core;
 /// The card without rings.

@@ -86,6 +86,13 @@ fn the_lookups_are_clean() {
 }
 
 #[test]
+fn the_endpoint_is_clean() {
+    let verilog = print(&mut hdl::pcie::Endpoint::default());
+    let faults = rejected("endpoint", &verilog);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn planted_faults_are_seen() {
     let module = |body: &str| {
         format!(

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use hdl::checksum::Checksum;
 use hdl::fifo::{BlockFifo, Fifo};
+use hdl::pcie::Endpoint;
 use hdl::skid::Skid;
 use rust_hdl_core::prelude::Bits;
 
 /// Prints a module under the given name.
 type Print = fn(&str) -> String;
 
-/// Modules that proofs are about. Small instances: what they do with a word does not depend on
-/// the word, so few bits and few places show every way of losing or swapping one.
+/// Modules that proofs are about, in small instances: what they do with a word does not depend on
+/// the word, so few bits and few places show every way of losing or swapping one. And the endpoint, which
+/// is tested and synthesised alone.
 const MODULES: &[(&str, Print)] = &[
     ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
     ("fifo", |name| {
@@ -21,6 +23,7 @@ const MODULES: &[(&str, Print)] = &[
         hdl::emit(name, BlockFifo::<Bits<2>, 2, 3>::default())
     }),
     ("checksum", |name| hdl::emit(name, Checksum::default())),
+    ("endpoint", |name| hdl::emit(name, Endpoint::default())),
 ];
 
 /// What to print, and where.

@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod dma;
+pub mod endpoint;
 pub mod host;
 pub mod lockstep;
 pub mod packet;
 pub mod ports;
 pub mod random;
+pub mod tlp;
 pub mod verilated;
 pub mod verilog;
