@@ -6,6 +6,7 @@
 //! inject ─┘           └─► window ─► parser ─► flow ─► destination ─► acl ─► decide ┘            └─► punt
 //!                                   └──── Header ────┘└────── Judged ─────┘└ Ruling
 //!                 csr: registers, table operations, punt and inject windows;  counters
+//!                 dma: punt rings and inject ring ─► pcie: endpoint
 //! ```
 //!
 //! rust-hdl is frozen and prints wrong Verilog for some expression forms. Kernels keep to a plain
@@ -77,6 +78,8 @@ pub mod pcie;
 pub mod core;
 /// The card without rings.
 pub mod top;
+/// The card with rings.
+pub mod card;
 
 /// Name of the top module in the Verilog of [`emit_top`].
 pub const TOP: &str = "postern";
@@ -85,13 +88,27 @@ pub const TOP: &str = "postern";
 pub const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
 /// Verilog of the whole card with streams `width` bits wide (64, 128, 256 or 512). The same text every time.
+/// At 64 bits it has rings and a PCIe endpoint, at the others programmed IO alone.
 ///
 /// # Panics
 /// On another width, and when the circuit has an open signal or a logic loop.
 pub fn emit_top(width: usize) -> String {
+    // A card is a value of some MiB, more than the stack of a thread that a test runs in.
+    let printer = std::thread::Builder::new().stack_size(PRINTER_STACK_BYTES);
+    let text = printer
+        .spawn(move || print_top(width))
+        .expect("a thread can be started")
+        .join();
+    text.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Stack for building a whole card.
+const PRINTER_STACK_BYTES: usize = 64 << 20;
+
+fn print_top(width: usize) -> String {
     let build = csr::ident::Build::default();
     match width {
-        64 => emit(TOP, top::Postern::<64, 8, 8, 2>::new(build)),
+        64 => emit(TOP, card::Card::new(build)),
         128 => emit(TOP, top::Postern::<128, 16, 4, 4>::new(build)),
         256 => emit(TOP, top::Postern::<256, 32, 2, 8>::new(build)),
         512 => emit(TOP, top::Postern::<512, 64, 1, 16>::new(build)),

@@ -5,6 +5,8 @@
 //! once, its place in the reorder buffer; the order of reads goes to the retirer. A frame of one read takes seven
 //! clocks. Costs about 600 LUTs.
 
+#![allow(clippy::collapsible_match, reason = "kernels have no guards")]
+
 use layout::table::{HOST_FRAME_BYTES, PORTS};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -264,6 +266,7 @@ impl Default for Fetch {
 }
 
 impl Logic for Fetch {
+    #[expect(clippy::collapsible_match, reason = "a kernel knows no guards")]
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(

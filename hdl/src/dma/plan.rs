@@ -6,6 +6,8 @@
 //! Behind eight frames, and when there is nothing else to do, comes a write of `DmaStatus`. A frame of one write
 //! takes eight clocks. Costs about 600 LUTs.
 
+#![allow(clippy::collapsible_match, reason = "kernels have no guards")]
+
 use layout::table::PUNT_SLOT_BYTES;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -259,6 +261,7 @@ impl Default for Plan {
 }
 
 impl Logic for Plan {
+    #[expect(clippy::collapsible_match, reason = "a kernel knows no guards")]
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(

@@ -6,10 +6,9 @@ use hdl::punt::Punt;
 use hdl::record::Route;
 use hdl::stream::Beat;
 use rust_hdl_core::prelude::*;
-use rust_hdl_widgets::prelude::*;
 
 /// The ports of both, less what is between them.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Rings {
     pub clock: Signal<In, Clock>,
     pub punt_beat: Signal<In, Beat<64, 8>>,
@@ -66,68 +65,6 @@ pub struct Rings {
     pub interrupt_gap: Signal<Out, Bits<32>>,
     punt: Punt<64, 8, 2>,
     dma: Dma,
-}
-
-impl Default for Rings {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            punt_beat: Signal::default(),
-            punt_route: Signal::default(),
-            punt_valid: Signal::default(),
-            punt_waiting: Signal::default(),
-            punt_kept: Signal::default(),
-            window_pop: Signal::default(),
-            window_word: Signal::default(),
-            window_data: Signal::default(),
-            reset: Signal::default(),
-            function_reset: Signal::default(),
-            address: Signal::default(),
-            write: Signal::default(),
-            wdata: Signal::default(),
-            data: Signal::default(),
-            inject_beat: Signal::default(),
-            inject_valid: Signal::default(),
-            inject_ready: Signal::default(),
-            sending: Signal::default(),
-            full: Signal::default(),
-            off: Signal::default(),
-            bad: Signal::default(),
-            error: Signal::default(),
-            overdue: Signal::default(),
-            unexpected: Signal::default(),
-            bus_master: Signal::default(),
-            max_payload: Signal::default(),
-            max_read_request: Signal::default(),
-            write_valid: Signal::default(),
-            write_ready: Signal::default(),
-            write_address: Signal::default(),
-            write_dwords: Signal::default(),
-            write_data: Signal::default(),
-            write_data_valid: Signal::default(),
-            write_data_ready: Signal::default(),
-            read_valid: Signal::default(),
-            read_ready: Signal::default(),
-            read_address: Signal::default(),
-            read_dwords: Signal::default(),
-            read_first_enable: Signal::default(),
-            read_last_enable: Signal::default(),
-            read_tag: Signal::default(),
-            completion_valid: Signal::default(),
-            completion_tag: Signal::default(),
-            completion_failed: Signal::default(),
-            completion_bytes: Signal::default(),
-            completion_lower: Signal::default(),
-            completion_dwords: Signal::default(),
-            completion_data: Signal::default(),
-            completion_data_valid: Signal::default(),
-            completion_data_last: Signal::default(),
-            raise: Signal::default(),
-            interrupt_gap: Signal::default(),
-            punt: Punt::default(),
-            dma: Dma::default(),
-        }
-    }
 }
 
 impl Logic for Rings {
