@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
-use crate::requirements::{self, FORMAL, NAMESPACES, NEXTEST, SIMULATION, SYNTHESIS};
+use crate::requirements::{self, FORMAL, NAMESPACES, NEXTEST, ROOT_COMPLEX, SIMULATION, SYNTHESIS};
+use crate::root_complex::root_complex;
 use crate::steps::Steps;
 
 /// Configuration of the demonstration; its captures are made for it.
@@ -56,12 +57,13 @@ pub fn demo() -> Result {
 
 /// Everything that must hold before a change lands.
 pub fn test() -> Result {
-    requirements::ensure(&[SIMULATION, NAMESPACES, NEXTEST, FORMAL])?;
-    let mut steps = Steps::new(6);
+    requirements::ensure(&[SIMULATION, NAMESPACES, NEXTEST, FORMAL, ROOT_COMPLEX])?;
+    let mut steps = Steps::new(7);
     steps.step("format", format);
     steps.step("lints", clippy);
     steps.step("dependency directions", dependencies::check);
     steps.step("proofs", formal);
+    steps.step("endpoint under a root complex", root_complex);
     steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {
@@ -126,7 +128,14 @@ pub fn bench() -> Result {
 
 /// Installs everything that any command needs.
 pub fn setup() -> Result {
-    requirements::ensure(&[SIMULATION, NAMESPACES, NEXTEST, FORMAL, SYNTHESIS])
+    requirements::ensure(&[
+        SIMULATION,
+        NAMESPACES,
+        NEXTEST,
+        FORMAL,
+        SYNTHESIS,
+        ROOT_COMPLEX,
+    ])
 }
 
 /// Formatting, lints and dependency directions.

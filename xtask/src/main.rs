@@ -15,6 +15,8 @@ mod verilog;
 mod mutation;
 /// Proofs about it.
 mod formal;
+/// The endpoint under a root complex that nobody here wrote.
+mod root_complex;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
 /// Faults in the card that the tests must notice.
@@ -46,6 +48,8 @@ enum Command {
     Test,
     /// Proofs about the printed Verilog, and faults that must break them
     Formal,
+    /// The PCIe endpoint under the root complex of cocotbext-pcie
+    RootComplex,
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
     /// Deliberate faults in the card, each of which the tests must notice
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Command::Bench => commands::bench(),
         Command::Fuzz(options) => commands::fuzz(&options),
         Command::Formal => formal::formal(),
+        Command::RootComplex => root_complex::root_complex(),
         Command::Synth(options) => synth::synth(&options),
         Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),

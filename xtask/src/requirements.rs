@@ -91,6 +91,37 @@ pub const FORMAL: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, ABC];
 /// Synthesis, placement and routing for the ECP5.
 pub const SYNTHESIS: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, NEXTPNR];
 
+/// A root complex that nobody here wrote, on the Verilated endpoint; with [`SIMULATION`].
+pub const ROOT_COMPLEX: &[Requirement] = &[
+    PYTHON,
+    PYTHON_VENV,
+    // The interpreter's shared library.
+    Program {
+        package: "python3-dev",
+        program: "python3-config",
+    },
+    Program {
+        package: "make",
+        program: "make",
+    },
+    Wheel {
+        package: "cocotb",
+        version: "1.9.2",
+    },
+    Wheel {
+        package: "cocotb-bus",
+        version: "0.3.0",
+    },
+    Wheel {
+        package: "cocotbext-axi",
+        version: "0.1.28",
+    },
+    Wheel {
+        package: "cocotbext-pcie",
+        version: "0.2.14",
+    },
+];
+
 /// Makes sure that all of these are there, installing what is missing.
 pub fn ensure(groups: &[&[Requirement]]) -> Result {
     let wanted: BTreeSet<Requirement> = groups.iter().copied().flatten().copied().collect();

@@ -153,7 +153,7 @@ csr! {
     PUNT_WINDOW = 0x2000 [512], Ro, 0;
     #[doc = "Frame to inject, from its first byte."]
     INJECT_WINDOW = 0x3000 [512], Wo, 0;
-    #[doc = "MSI-X table: vector n at 16 n: address low and high, data, control (bit 0 masked). Vectors 0..4 are the punt rings, 4 the inject ring, 5 DMA errors."]
+    #[doc = "MSI-X table: vector n at 16 n: address low and high, data, control (bit 0 masked, 1 after reset). Vectors 0..4 are the punt rings, 4 the inject ring, 5 DMA errors."]
     MSIX_TABLE = 0x4000 [24], Rw, 0;
     #[doc = "MSI-X pending bits."]
     MSIX_PENDING = 0x4800 [2], Ro, 0;
