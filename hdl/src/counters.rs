@@ -226,6 +226,7 @@ pub struct Bank<const A: usize> {
     low_shown: DFF<Bits<32>>,
     high_shown: DFF<Bits<32>>,
     sum: Signal<Local, Bits<33>>,
+    none: Constant<Bits<16>>,
     one: Constant<Bits<32>>,
 }
 
@@ -253,6 +254,7 @@ impl<const A: usize> Default for Bank<A> {
             low_shown: DFF::default(),
             high_shown: DFF::default(),
             sum: Signal::default(),
+            none: Constant::new(0.into()),
             one: Constant::new(1.into()),
         }
     }
@@ -279,13 +281,17 @@ impl<const A: usize> Logic for Bank<A> {
         clock!(self, clock, low, high);
         self.adds.d.next = self.count.val();
         self.adds_index.d.next = self.count_index.val();
-        self.adds_amount.d.next = self.amount.val();
+        // Nothing to add carries nothing, so that only the adder is on the way to the carry.
+        self.adds_amount.d.next = self.none.val();
+        if self.count.val() {
+            self.adds_amount.d.next = self.amount.val();
+        }
         self.low.index.next = self.adds_index.q.val();
         self.sum.next =
             bit_cast::<33, 32>(self.low.word.val()) + bit_cast::<33, 16>(self.adds_amount.q.val());
         self.low.new_word.next = self.sum.val().get_bits::<32>(0);
         self.low.write.next = self.adds.q.val();
-        self.carries.d.next = self.adds.q.val() & self.sum.val().get_bit(32);
+        self.carries.d.next = self.sum.val().get_bit(32);
         self.carries_index.d.next = self.adds_index.q.val();
         self.high.index.next = self.carries_index.q.val();
         self.high.new_word.next = self.high.word.val() + self.one.val();

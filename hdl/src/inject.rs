@@ -12,6 +12,7 @@ use rust_hdl_widgets::prelude::*;
 use crate::fifo::Fifo;
 use crate::ram::Ram;
 use crate::record::Origin;
+use crate::skid::Skid;
 use crate::stream::{Beat, Lanes};
 
 /// The buffer; `L` is the number of 32-bit words in a beat. See the module's text.
@@ -55,6 +56,13 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     ready: DFF<Bit>,
     reading: DFF<Bit>,
     arriving: DFF<Bit>,
+    /// Beats are left to ask for, and the FIFO has room, all from the last clock.
+    more: DFF<Bit>,
+    roomy: DFF<Bit>,
+    /// Where a frame ends is worked out here, not in the arbiter's way.
+    beats: Skid<Beat<W, K>>,
+    beat: Signal<Local, Beat<W, K>>,
+    last: Signal<Local, Bit>,
     new_length: Signal<Local, Bits<16>>,
     new_port: Signal<Local, Bits<2>>,
     good: Signal<Local, Bit>,
@@ -103,6 +111,11 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             ready: DFF::default(),
             reading: DFF::default(),
             arriving: DFF::default(),
+            more: DFF::default(),
+            roomy: DFF::default(),
+            beats: Skid::default(),
+            beat: Signal::default(),
+            last: Signal::default(),
             new_length: Signal::default(),
             new_port: Signal::default(),
             good: Signal::default(),
@@ -117,7 +130,7 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             shortest: Constant::new(14_u64.to_bits()),
             longest: Constant::new((HOST_FRAME_BYTES as u64).to_bits()),
             ports: Constant::new((PORTS as u64).to_bits()),
-            room: Constant::new(5_u64.to_bits()),
+            room: Constant::new(4_u64.to_bits()),
             lanes_mask: Constant::new((L as u64 - 1).to_bits()),
             lane_bits: Constant::new((L.ilog2() as u64).to_bits()),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
@@ -130,9 +143,9 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
     fn update(&mut self) {
         dff_setup!(
             self, clock, busy, refusal, origin, length, asked, sent, finish, ready, reading,
-            arriving
+            arriving, more, roomy
         );
-        clock!(self, clock, fifo);
+        clock!(self, clock, fifo, beats);
         self.idle.next = !self.busy.q.val();
         self.refused.next = self.refusal.q.val();
 
@@ -170,38 +183,47 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
             self.sent.d.next = self.none.val();
         }
 
-        // Ask the RAM only for what the FIFO can take: two beats may be on their way.
+        // Ask the RAM only for what the FIFO can take: three beats may be on their way.
         self.tail.length.next = self.length.q.val();
         self.tail.beat.next = bit_cast::<16, 9>(self.sent.q.val());
         self.asking.next = bit_cast::<16, 9>(self.asked.q.val());
         // The last beat is worked out in the clock after the submit.
         self.finish.d.next = self.tail.last_beat.val();
         self.ready.d.next = self.busy.q.val();
-        self.asks.next = self.busy.q.val()
-            & self.ready.q.val()
-            & (self.asking.val() <= self.finish.q.val())
-            & (self.fifo.count.val() <= self.room.val());
+        self.roomy.d.next = self.fifo.count.val() <= self.room.val();
+        self.asks.next = self.more.q.val() & self.roomy.q.val();
+        if self.busy.q.val() & !self.ready.q.val() {
+            self.more.d.next = true;
+        }
         if self.asks.val() {
             self.asked.d.next = self.asked.q.val() + self.one9.val();
+            if self.asking.val() == self.finish.q.val() {
+                self.more.d.next = false;
+            }
         }
         self.reading.d.next = self.asks.val();
         self.arriving.d.next = self.reading.q.val();
         self.fifo.in_data.next = self.joined.beat.val();
         self.fifo.in_valid.next = self.arriving.q.val();
 
-        self.moves.next = self.fifo.out_valid.val() & self.out_ready.val();
+        self.moves.next = self.fifo.out_valid.val() & self.beats.in_ready.val();
         if self.moves.val() {
             self.sent.d.next = self.sent.q.val() + self.one9.val();
-            if self.tail.last.val() {
-                self.busy.d.next = false;
-            }
         }
-        self.fifo.out_ready.next = self.out_ready.val();
-        self.out_beat.next.data = self.fifo.out_data.val();
-        self.out_beat.next.keep = self.tail.keep.val();
-        self.out_beat.next.last = self.tail.last.val();
+        self.fifo.out_ready.next = self.beats.in_ready.val();
+        self.beats.in_data.next.data = self.fifo.out_data.val();
+        self.beats.in_data.next.keep = self.tail.keep.val();
+        self.beats.in_data.next.last = self.tail.last.val();
+        self.beats.in_valid.next = self.fifo.out_valid.val();
+        self.beats.out_ready.next = self.out_ready.val();
+        self.beat.next = self.beats.out_data.val();
+        self.last.next = self.beat.val().last;
+        if self.beats.out_valid.val() & self.out_ready.val() & self.last.val() {
+            self.busy.d.next = false;
+        }
+        self.out_beat.next = self.beats.out_data.val();
         self.out_origin.next = self.origin.q.val();
-        self.out_valid.next = self.fifo.out_valid.val();
+        self.out_valid.next = self.beats.out_valid.val();
     }
 }
 

@@ -122,6 +122,10 @@ pub struct Header {
     pub reinjected: Bit,
     /// The host injected it for a port: no lookup.
     pub direct: Bit,
+    /// A wrong header checksum overrides `decided` and `reason`: [`crate::parser::Conclude`] has not looked yet.
+    pub summed: Bit,
+    /// Sum of the ten header words, not folded.
+    pub sum: Bits<20>,
 }
 
 /// A packet after all lookups: the header and what the tables say.

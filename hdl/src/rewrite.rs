@@ -64,8 +64,7 @@ pub struct Rewrite<const W: usize, const K: usize, const N: usize> {
     length: FrameLength<K>,
     beats: Skid<Beat<W, K>>,
     routes: Skid<Route>,
-    /// Beat of the frame, stops at `N`.
-    slot: DFF<Bits<4>>,
+    place: Place<N>,
     finish: DFF<Bit>,
     end_ruling: DFF<Ruling>,
     end_length: DFF<Bits<16>>,
@@ -76,10 +75,6 @@ pub struct Rewrite<const W: usize, const K: usize, const N: usize> {
     mask: Signal<Local, Bits<W>>,
     keep_mask: Signal<Local, Bits<W>>,
     data: Signal<Local, Bits<W>>,
-    number: [Constant<Bits<4>>; N],
-    slots: Constant<Bits<4>>,
-    first_slot: Constant<Bits<4>>,
-    one: Constant<Bits<4>>,
     nothing: Constant<Bits<W>>,
 }
 
@@ -111,7 +106,7 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
             length: FrameLength::default(),
             beats: Skid::default(),
             routes: Skid::default(),
-            slot: DFF::default(),
+            place: Place::default(),
             finish: DFF::default(),
             end_ruling: DFF::default(),
             end_length: DFF::default(),
@@ -122,10 +117,6 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
             mask: Signal::default(),
             keep_mask: Signal::default(),
             data: Signal::default(),
-            number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
-            slots: Constant::new((N as u64).to_bits()),
-            first_slot: Constant::new(0.into()),
-            one: Constant::new(1.into()),
             nothing: Constant::new(0.into()),
         }
     }
@@ -134,20 +125,15 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
 impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, slot, finish, end_ruling, end_length);
-        clock!(self, clock, length, beats, routes);
+        dff_setup!(self, clock, finish, end_ruling, end_length);
+        clock!(self, clock, length, beats, routes, place);
         self.room.next = self.beats.in_ready.val();
         self.last.next = self.in_beat.val().last;
         self.moves.next = self.in_valid.val() & self.ruling_valid.val() & self.room.val();
         self.in_ready.next = self.ruling_valid.val() & self.room.val();
         self.ruling_ready.next = self.in_valid.val() & self.last.val() & self.room.val();
-        if self.moves.val() {
-            if self.last.val() {
-                self.slot.d.next = self.first_slot.val();
-            } else if self.slot.q.val() != self.slots.val() {
-                self.slot.d.next = self.slot.q.val() + self.one.val();
-            }
-        }
+        self.place.moves.next = self.moves.val();
+        self.place.last.next = self.last.val();
 
         self.patch.ruling.next = self.ruling.val();
         self.patch.sums.next = self.sums.val();
@@ -156,7 +142,7 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.change.next = self.nothing.val();
         self.mask.next = self.nothing.val();
         for i in 0..N {
-            if self.ruling.val().rewrite & (self.slot.q.val() == self.number[i].val()) {
+            if self.ruling.val().rewrite & self.place.here[i].val() {
                 self.change.next = self.patches.part[i].val();
                 self.mask.next = self.masks.part[i].val();
             }
@@ -175,7 +161,7 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.length.last.next = self.last.val();
         self.routes.in_data.next.verdict = self.ruling.val().verdict;
         self.routes.in_data.next.egress = self.ruling.val().egress;
-        self.routes.in_data.next.first = self.slot.q.val() == self.first_slot.val();
+        self.routes.in_data.next.first = self.place.here[0].val();
         self.routes.in_data.next.length = self.length.length.val();
         self.routes.in_data.next.metadata = self.ruling.val().metadata;
         self.routes.in_valid.next = self.moves.val();
@@ -194,6 +180,58 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.counts_length.next = self.end_length.q.val();
         self.counts_fin.next = self.end_ruling.q.val().fin;
         self.counts_rst.next = self.end_ruling.q.val().rst;
+    }
+}
+
+/// Which beat of its frame comes next, one-hot; none of them beyond `N`.
+#[derive(LogicBlock)]
+pub struct Place<const N: usize> {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// A beat moves.
+    pub moves: Signal<In, Bit>,
+    /// It is the last of its frame.
+    pub last: Signal<In, Bit>,
+    /// The beat is number n.
+    pub here: [Signal<Out, Bit>; N],
+    /// A beat of the frame has passed.
+    began: DFF<Bit>,
+    /// The beat is number n + 1.
+    later: [DFF<Bit>; N],
+}
+
+impl<const N: usize> Default for Place<N> {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            moves: Signal::default(),
+            last: Signal::default(),
+            here: std::array::from_fn(|_| Default::default()),
+            began: DFF::default(),
+            later: std::array::from_fn(|_| Default::default()),
+        }
+    }
+}
+
+impl<const N: usize> Logic for Place<N> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, began);
+        for i in 0..N {
+            self.later[i].clock.next = self.clock.val();
+            self.later[i].d.next = self.later[i].q.val();
+        }
+        self.here[0].next = !self.began.q.val();
+        for i in 1..N {
+            self.here[i].next = self.later[i - 1].q.val();
+        }
+        if self.moves.val() {
+            self.began.d.next = !self.last.val();
+            self.later[0].d.next = !self.began.q.val() & !self.last.val();
+            for i in 1..N {
+                self.later[i].d.next = self.later[i - 1].q.val() & !self.last.val();
+            }
+        }
     }
 }
 

@@ -59,6 +59,7 @@ impl Bench {
             assert_eq!(judged.key, to_bits(&key.pack()), "in order");
             let slot = if lookup { self.find(&key) } else { None };
             assert_eq!(judged.hit, slot.is_some());
+            assert_eq!(judged.decided, !lookup);
             let ring = if lookup { queue(&key) } else { 0 };
             assert_eq!(judged.queue, u64::from(ring).to_bits());
             let flow = slot.map_or(u64::from(NO_FLOW), |slot| slot as u64);
@@ -77,8 +78,12 @@ impl Bench {
             let lookup = next % 7 != 3;
             self.run.uut.in_valid.next = next < keys.len();
             if let Some(key) = keys.get(next) {
+                // Every other packet that is not looked up has a wrong header checksum instead of a verdict.
+                let wrong = next % 14 == 10;
                 self.run.uut.in_data.next = hdl::record::Header {
-                    decided: !lookup,
+                    decided: !lookup && !wrong,
+                    summed: next.is_multiple_of(2),
+                    sum: if wrong { 0x2_fffe_u64 } else { 0x2_fffd }.to_bits(),
                     ..header(key)
                 };
             }

@@ -60,7 +60,13 @@ fn records_follow_the_layout() {
 
 #[test]
 fn a_judged_packet_begins_with_its_header() {
-    let header = fields::<record::Header>();
+    let mut header = fields::<record::Header>();
+    // The header checksum is concluded on the way.
+    let concluded = header.split_off(header.len() - 2);
+    assert_eq!(
+        concluded,
+        [("summed".to_owned(), 1), ("sum".to_owned(), 20)]
+    );
     assert_eq!(fields::<record::Judged>()[..header.len()], header);
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use hdl::adjacency::{Adjacencies, Interfaces};
 use hdl::decide::Decide;
-use hdl::parser::Parser;
+use hdl::parser::{Conclude, Parser};
 use hdl::record::{Judged, Origin, Ruling, Sums, Window};
 use hdl::rewrite::Rewrite;
 use hdl::stream::Beat;
@@ -97,7 +97,21 @@ fn parse(run: &mut Lockstep<Parser>, frame: &[u8], origin: Origin) -> hdl::recor
     assert!(run.uut.out_valid.val(), "two clocks");
     let header = run.uut.out_data.val();
     run.tick();
-    header
+    conclude(header)
+}
+
+/// The header as the flow table takes it on, one clock later.
+fn conclude(header: hdl::record::Header) -> hdl::record::Header {
+    let mut last = Conclude::default();
+    last.connect_all();
+    last.header.next = header;
+    last.update_all();
+    last.update_all();
+    hdl::record::Header {
+        decided: last.decided.val(),
+        reason: last.reason.val(),
+        ..header
+    }
 }
 
 #[test]

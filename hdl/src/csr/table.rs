@@ -50,7 +50,8 @@ pub struct TableWindow {
     chosen: DFF<Bits<4>>,
     code: DFF<Bits<4>>,
     refused: DFF<Bit>,
-    /// A command waits for its check.
+    /// A command waits for its check: its table is chosen, the table's limits are there.
+    choosing: DFF<Bit>,
     checking: DFF<Bit>,
     /// A command waits for its engine.
     running: DFF<Bit>,
@@ -66,8 +67,8 @@ pub struct TableWindow {
     word_hit: [DFF<Bit>; WORDS],
     busy: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
-    limit: Signal<Local, Bits<32>>,
-    supports: Signal<Local, Bits<16>>,
+    limit: DFF<Bits<32>>,
+    supports: DFF<Bits<16>>,
     takes: Signal<Local, Bit>,
     status: Signal<Local, Bits<32>>,
     low: Lanes<256, 8>,
@@ -111,6 +112,7 @@ impl Default for TableWindow {
             chosen: DFF::default(),
             code: DFF::default(),
             refused: DFF::default(),
+            choosing: DFF::default(),
             checking: DFF::default(),
             running: DFF::default(),
             checked: DFF::default(),
@@ -123,8 +125,8 @@ impl Default for TableWindow {
             word_hit: Default::default(),
             busy: Signal::default(),
             writes: Signal::default(),
-            limit: Signal::default(),
-            supports: Signal::default(),
+            limit: DFF::default(),
+            supports: DFF::default(),
             takes: Signal::default(),
             status: Signal::default(),
             low: Lanes::default(),
@@ -154,10 +156,13 @@ impl Logic for TableWindow {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, first, second, chosen, code, refused, checking, running, checked, good,
-            finished, found, status_hit, index_hit, index2_hit
+            self, clock, first, second, chosen, code, refused, choosing, checking, running,
+            checked, good, limit, supports, finished, found, status_hit, index_hit, index2_hit
         );
-        self.busy.next = self.checking.q.val() | self.checked.q.val() | self.running.q.val();
+        self.busy.next = self.choosing.q.val()
+            | self.checking.q.val()
+            | self.checked.q.val()
+            | self.running.q.val();
         self.writes.next = self.write.val() & (!self.busy.val());
         if self.writes.val() & (self.address.val() == self.index_offset.val()) {
             self.first.d.next = self.wdata.val();
@@ -167,14 +172,15 @@ impl Logic for TableWindow {
         }
 
         // A command: look up what the table allows, compare, ask.
-        self.checking.d.next = false;
+        self.choosing.d.next = false;
         if self.writes.val() & (self.address.val() == self.command_offset.val()) {
             self.chosen.d.next = self.wdata.val().get_bits::<4>(0);
             self.code.d.next = self.wdata.val().get_bits::<4>(4);
-            self.checking.d.next = true;
+            self.choosing.d.next = true;
         }
-        self.limit.next = self.none.val();
-        self.supports.next = self.no_operation.val();
+        self.checking.d.next = self.choosing.q.val();
+        self.limit.d.next = self.none.val();
+        self.supports.d.next = self.no_operation.val();
         self.finished.d.next = false;
         self.found.d.next = self.no_entry.val();
         for i in 0..8 {
@@ -183,17 +189,17 @@ impl Logic for TableWindow {
                 & !self.finished.q.val()
                 & (self.chosen.q.val() == self.number[i].val());
             if self.chosen.q.val() == self.number[i].val() {
-                self.limit.next = self.size[i].val();
-                self.supports.next = self.operations[i].val();
+                self.limit.d.next = self.size[i].val();
+                self.supports.d.next = self.operations[i].val();
                 self.finished.d.next = self.running.q.val() & self.done[i].val();
                 self.found.d.next = self.read[i].val();
             }
         }
         self.checked.d.next = self.checking.q.val();
-        self.good.d.next = self.supports.val().get_bit(self.code.q.val().index())
-            & (self.first.q.val() < self.limit.val())
+        self.good.d.next = self.supports.q.val().get_bit(self.code.q.val().index())
+            & (self.first.q.val() < self.limit.q.val())
             & ((self.code.q.val() != self.pair_code.val())
-                | (self.second.q.val() < self.limit.val()));
+                | (self.second.q.val() < self.limit.q.val()));
         if self.checked.q.val() {
             self.refused.d.next = !self.good.q.val();
             self.running.d.next = self.good.q.val();

@@ -1,8 +1,7 @@
 //! H3 hash of a key: the index into one way of the flow table.
 //!
 //! Index bit n is the parity of the key under mask n of `layout::hash`. Latency one clock, a key every
-//! clock. `select` puts `address` in the index register instead, for reading the table. An index
-//! bit is an XOR of about 54 key bits: three LUT levels, some 18 LUTs.
+//! clock. An index bit is an XOR of about 54 key bits: three LUT levels, some 18 LUTs.
 
 use layout::hash::{INDEX_BITS, MASKS};
 use layout::table::FLOW_WAY_ENTRIES;
@@ -16,10 +15,6 @@ pub struct Hash {
     pub clock: Signal<In, Clock>,
     /// Key to hash.
     pub key: Signal<In, Bits<108>>,
-    /// Index `address` instead.
-    pub select: Signal<In, Bit>,
-    /// Index when `select`.
-    pub address: Signal<In, Bits<10>>,
     /// The index, one clock later.
     pub index: Signal<Out, Bits<10>>,
     /// The index with the way in front.
@@ -38,8 +33,6 @@ impl Hash {
         Self {
             clock: Signal::default(),
             key: Signal::default(),
-            select: Signal::default(),
-            address: Signal::default(),
             index: Signal::default(),
             slot: Signal::default(),
             register: DFF::default(),
@@ -63,11 +56,7 @@ impl Logic for Hash {
                 self.parity.next = self.parity.val() | self.weights[i].val();
             }
         }
-        if self.select.val() {
-            self.register.d.next = self.address.val();
-        } else {
-            self.register.d.next = self.parity.val();
-        }
+        self.register.d.next = self.parity.val();
         self.index.next = self.register.q.val();
         self.slot.next = bit_cast::<13, 10>(self.register.q.val()) | self.base.val();
     }

@@ -28,6 +28,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::fifo::Fifo;
+use crate::parser::Conclude;
 use crate::queue::Queue;
 use crate::ram::Ram;
 use crate::record::{Header, Judged};
@@ -52,6 +53,7 @@ enum State {
     Write,
     WriteSecond,
     Done,
+    Rest,
 }
 
 /// The flow table; see the module's text.
@@ -113,8 +115,11 @@ pub struct Flow {
     pub busy: Signal<Out, Bit>,
 
     hashes: [Hash; FLOW_WAYS],
+    /// Of the entry that the host reads: a multiplexer in front of `hashes` would be in the packets' way.
+    read_hashes: [Hash; FLOW_WAYS],
     ways: [Ram<Bits<158>, 10>; FLOW_WAYS],
     stash: [DFF<Bits<168>>; FLOW_STASH],
+    conclude: Conclude,
     counts: Stats,
     queue: Queue,
     fifo: Fifo<Judged, 4, 5>,
@@ -150,9 +155,11 @@ pub struct Flow {
     closed: DFF<Bit>,
     patient: DFF<Bit>,
     roomy: DFF<Bit>,
-    /// `State::Read` and `State::ReadHash`.
+    /// `request` and `stats_request`, one clock later.
+    asked: DFF<Bit>,
+    asked_stats: DFF<Bit>,
+    /// `State::ReadIndex`.
     addresses: DFF<Bit>,
-    rehashes: DFF<Bit>,
     /// Place of the stash that the host reads.
     read_hit: [DFF<Bit>; FLOW_STASH],
 
@@ -161,7 +168,6 @@ pub struct Flow {
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     stored_key: Signal<Local, Bits<98>>,
-    hash_key: Signal<Local, Bits<108>>,
     read_word: Signal<Local, Bits<158>>,
     read_index: Signal<Local, Bits<10>>,
     port: Signal<Local, Bits<10>>,
@@ -227,8 +233,10 @@ impl Default for Flow {
             read_data: Signal::default(),
             busy: Signal::default(),
             hashes: std::array::from_fn(Hash::new),
+            read_hashes: std::array::from_fn(Hash::new),
             ways: Default::default(),
             stash: Default::default(),
+            conclude: Conclude::default(),
             counts: Stats::default(),
             queue: Queue::default(),
             fifo: Fifo::default(),
@@ -259,15 +267,15 @@ impl Default for Flow {
             closed: DFF::default(),
             patient: DFF::default(),
             roomy: DFF::default(),
+            asked: DFF::default(),
+            asked_stats: DFF::default(),
             addresses: DFF::default(),
-            rehashes: DFF::default(),
             read_hit: Default::default(),
             open: Signal::default(),
             closes: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
             stored_key: Signal::default(),
-            hash_key: Signal::default(),
             read_word: Signal::default(),
             read_index: Signal::default(),
             port: Signal::default(),
@@ -320,9 +328,13 @@ impl Logic for Flow {
             closed,
             patient,
             roomy,
-            addresses,
-            rehashes
+            asked,
+            asked_stats,
+            addresses
         );
+
+        self.asked.d.next = self.request.val();
+        self.asked_stats.d.next = self.stats_request.val();
 
         // The host's operation. Its statistics wait for a gap between events, but not for ever.
         self.done.next = false;
@@ -337,9 +349,9 @@ impl Logic for Flow {
         self.patience.d.next = 0.into();
         match self.state.q.val() {
             State::Idle => {
-                if self.stats_request.val() {
+                if self.asked_stats.q.val() {
                     self.state.d.next = State::Count;
-                } else if self.request.val() {
+                } else if self.asked.q.val() {
                     if self.operation.val() == self.read.val() {
                         self.state.d.next = State::Read;
                         self.closes.next = true;
@@ -362,7 +374,6 @@ impl Logic for Flow {
                     self.state.d.next = State::Done;
                 } else {
                     self.state.d.next = State::ReadHash;
-                    self.closes.next = true;
                 }
             }
             State::ReadHash => {
@@ -420,6 +431,10 @@ impl Logic for Flow {
             }
             State::Done => {
                 self.done.next = true;
+                self.state.d.next = State::Rest;
+            }
+            // What was asked is still seen as asked.
+            State::Rest => {
                 self.state.d.next = State::Idle;
             }
         }
@@ -442,7 +457,10 @@ impl Logic for Flow {
         self.in_ready.next = self.open.val();
         self.a.d.next = self.in_data.val();
         self.a_valid.d.next = self.in_valid.val() & self.open.val();
+        self.conclude.header.next = self.a.q.val();
         self.b.d.next = self.a.q.val();
+        self.b.d.next.decided = self.conclude.decided.val();
+        self.b.d.next.reason = self.conclude.reason.val();
         self.b_valid.d.next = self.a_valid.q.val();
         self.c.d.next = self.b.q.val();
         self.c_valid.d.next = self.b_valid.q.val();
@@ -452,25 +470,22 @@ impl Logic for Flow {
         // The ways: index in a, word in b, data in c, hit in d.
         self.key.next = self.c.q.val().key;
         self.stored_key.next = self.key.val().get_bits::<98>(10);
-        self.hash_key.next = self.in_data.val().key;
-        self.addresses.d.next = self.state.d.val() == State::Read;
-        self.rehashes.d.next = self.state.d.val() == State::ReadHash;
-        if self.rehashes.q.val() {
-            self.hash_key.next = self.entry.q.val().get_bits::<108>(0);
-        }
+        self.addresses.d.next = self.state.q.val() == State::Read;
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
         self.write_way.next = self.write_index.q.val().get_bits::<2>(10);
         self.read_way.next = self.index.val().get_bits::<2>(10);
         self.read_place.next = self.index.val().get_bits::<3>(0);
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
-            self.hashes[i].key.next = self.hash_key.val();
-            self.hashes[i].select.next = self.addresses.q.val();
-            self.hashes[i].address.next = self.index.val().get_bits::<10>(0);
+            self.hashes[i].key.next = self.in_data.val().key;
+            self.read_hashes[i].clock.next = self.clock.val();
+            self.read_hashes[i].key.next = self.entry.q.val().get_bits::<108>(0);
             self.ways[i].clock.next = self.clock.val();
-            self.ways[i].read_enable.next =
-                self.a_valid.q.val() | (self.state.q.val() == State::ReadIndex);
+            self.ways[i].read_enable.next = self.a_valid.q.val() | self.addresses.q.val();
             self.ways[i].read_address.next = self.hashes[i].index.val();
+            if self.addresses.q.val() {
+                self.ways[i].read_address.next = self.index.val().get_bits::<10>(0);
+            }
             self.ways[i].write_enable.next = self.writing.q.val()
                 & !self.write_index.q.val().get_bit(12)
                 & (self.write_way.val() == i.to_bits::<2>());
@@ -580,7 +595,7 @@ impl Logic for Flow {
         for i in 0..4 {
             if self.read_way.val() == i.to_bits::<2>() {
                 self.read_word.next = self.ways[i].read_data.val();
-                self.read_index.next = self.hashes[i].index.val();
+                self.read_index.next = self.read_hashes[i].index.val();
             }
         }
         for i in 0..8 {

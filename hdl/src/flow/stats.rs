@@ -90,19 +90,26 @@ pub struct Stats {
     e_slot: DFF<Bits<13>>,
     e_sum: DFF<Counts>,
     f_sum: DFF<Counts>,
-    /// The event in c has the slot of the sum now in d, e or f.
-    same_d: DFF<Bit>,
-    same_e: DFF<Bit>,
-    same_f: DFF<Bit>,
+    /// Where the newest value of the slot in c is, at most one of them; none of them to start from zero.
+    from_d: DFF<Bit>,
+    from_e: DFF<Bit>,
+    from_f: DFF<Bit>,
+    from_stash: DFF<Bit>,
+    from_ways: DFF<Bit>,
     asked: DFF<Bit>,
     finished: DFF<Bit>,
     b_slot: Signal<Local, Bits<13>>,
     c_slot: Signal<Local, Bits<13>>,
     d_slot_now: Signal<Local, Bits<13>>,
+    same_d: Signal<Local, Bit>,
+    same_e: Signal<Local, Bit>,
+    same_f: Signal<Local, Bit>,
+    stored: Signal<Local, Bit>,
     old: Signal<Local, Counts>,
     sum: Signal<Local, Counts>,
     length: Signal<Local, Bits<34>>,
     one: Signal<Local, Bits<28>>,
+    nothing: Signal<Local, Counts>,
 }
 
 impl Logic for Stats {
@@ -112,7 +119,9 @@ impl Logic for Stats {
         dff_setup!(
             self, clock, stash_word, a, b, c, d_valid, d_slot, d_sum, e_valid, e_slot, e_sum
         );
-        dff_setup!(self, clock, f_sum, same_d, same_e, same_f, asked, finished);
+        dff_setup!(
+            self, clock, f_sum, from_d, from_e, from_f, from_stash, from_ways, asked, finished
+        );
 
         // 0: an event of a packet goes first.
         self.a.d.next.valid = self.event_valid.val();
@@ -132,6 +141,9 @@ impl Logic for Stats {
             self.a.d.next.table = true;
             self.a.d.next.clear = self.clear.val();
             self.a.d.next.slot = self.slot.val();
+            self.a.d.next.length = 0.into();
+            self.a.d.next.fin = false;
+            self.a.d.next.rst = false;
             self.asked.d.next = true;
         }
 
@@ -147,38 +159,57 @@ impl Logic for Stats {
         self.c.d.next = self.b.q.val();
         self.c_slot.next = self.b.q.val().slot;
         self.d_slot_now.next = self.c.q.val().slot;
-        self.same_d.d.next = self.c.q.val().valid & (self.c_slot.val() == self.d_slot_now.val());
-        self.same_e.d.next = self.d_valid.q.val() & (self.c_slot.val() == self.d_slot.q.val());
-        self.same_f.d.next = self.e_valid.q.val() & (self.c_slot.val() == self.e_slot.q.val());
+        self.same_d.next = self.c.q.val().valid & (self.c_slot.val() == self.d_slot_now.val());
+        self.same_e.next = self.d_valid.q.val() & (self.c_slot.val() == self.d_slot.q.val());
+        self.same_f.next = self.e_valid.q.val() & (self.c_slot.val() == self.e_slot.q.val());
+        self.from_d.d.next = false;
+        self.from_e.d.next = false;
+        self.from_f.d.next = false;
+        self.stored.next = false;
+        if !self.b.q.val().clear {
+            if self.same_d.val() {
+                self.from_d.d.next = true;
+            } else if self.same_e.val() {
+                self.from_e.d.next = true;
+            } else if self.same_f.val() {
+                self.from_f.d.next = true;
+            } else {
+                self.stored.next = true;
+            }
+        }
+        self.from_stash.d.next = self.stored.val() & self.c_slot.val().get_bit(12);
+        self.from_ways.d.next = self.stored.val() & !self.c_slot.val().get_bit(12);
 
-        // c: the newest value of the slot, and the sum.
-        if self.same_d.q.val() {
+        // c: the newest value of the slot, and the sum. Nothing comes after the adders: the host's request
+        // adds nothing, and clears by starting from zero.
+        self.nothing.next.packets = 0.into();
+        self.nothing.next.bytes = 0.into();
+        self.nothing.next.stamp = 0.into();
+        self.nothing.next.fin = false;
+        self.nothing.next.rst = false;
+        self.old.next = self.nothing.val();
+        if self.from_d.q.val() {
             self.old.next = self.d_sum.q.val();
-        } else if self.same_e.q.val() {
+        } else if self.from_e.q.val() {
             self.old.next = self.e_sum.q.val();
-        } else if self.same_f.q.val() {
+        } else if self.from_f.q.val() {
             self.old.next = self.f_sum.q.val();
-        } else if self.d_slot_now.val().get_bit(12) {
+        } else if self.from_stash.q.val() {
             self.old.next = self.stash_word.q.val();
-        } else {
+        } else if self.from_ways.q.val() {
             self.old.next = self.ways.read_data.val();
         }
         self.length.next = bit_cast::<34, 16>(self.c.q.val().length);
-        self.one.next = 1.into();
-        self.sum.next = self.old.val();
-        if self.c.q.val().clear {
-            self.sum.next.packets = 0.into();
-            self.sum.next.bytes = 0.into();
-            self.sum.next.stamp = 0.into();
-            self.sum.next.fin = false;
-            self.sum.next.rst = false;
-        } else if !self.c.q.val().table {
-            self.sum.next.packets = self.old.val().packets + self.one.val();
-            self.sum.next.bytes = self.old.val().bytes + self.length.val();
+        self.one.next = 0.into();
+        self.sum.next.stamp = self.old.val().stamp;
+        if !self.c.q.val().table {
+            self.one.next = 1.into();
             self.sum.next.stamp = self.c.q.val().stamp;
-            self.sum.next.fin = self.old.val().fin | self.c.q.val().fin;
-            self.sum.next.rst = self.old.val().rst | self.c.q.val().rst;
         }
+        self.sum.next.packets = self.old.val().packets + self.one.val();
+        self.sum.next.bytes = self.old.val().bytes + self.length.val();
+        self.sum.next.fin = self.old.val().fin | self.c.q.val().fin;
+        self.sum.next.rst = self.old.val().rst | self.c.q.val().rst;
         self.d_valid.d.next = self.c.q.val().valid;
         self.d_slot.d.next = self.d_slot_now.val();
         self.d_sum.d.next = self.sum.val();

@@ -45,10 +45,7 @@ pub struct Check {
     sum_majority: Signal<Local, Bits<20>>,
     sum_twice: Signal<Local, Bits<20>>,
     sum: Signal<Local, Bits<20>>,
-    sum_carries: Signal<Local, Bits<16>>,
-    sum_inverted: Signal<Local, Bits<16>>,
-    sum_words: Signal<Local, Bits<16>>,
-    checksum_good: Signal<Local, Bit>,
+    summed: Signal<Local, Bit>,
     direct: Signal<Local, Bit>,
     disabled: Signal<Local, Bit>,
     runt: Signal<Local, Bit>,
@@ -96,7 +93,6 @@ pub struct Check {
     non_ip: Constant<Bits<6>>,
     truncated_ip: Constant<Bits<6>>,
     bad_ip_header: Constant<Bits<6>>,
-    bad_ip_checksum: Constant<Bits<6>>,
     bad_source: Constant<Bits<6>>,
     land: Constant<Bits<6>>,
     ip_options: Constant<Bits<6>>,
@@ -142,10 +138,7 @@ impl Default for Check {
             sum_majority: Signal::default(),
             sum_twice: Signal::default(),
             sum: Signal::default(),
-            sum_carries: Signal::default(),
-            sum_inverted: Signal::default(),
-            sum_words: Signal::default(),
-            checksum_good: Signal::default(),
+            summed: Signal::default(),
             direct: Signal::default(),
             disabled: Signal::default(),
             runt: Signal::default(),
@@ -191,7 +184,6 @@ impl Default for Check {
             non_ip: code(Reason::NonIp),
             truncated_ip: code(Reason::TruncatedIp),
             bad_ip_header: code(Reason::BadIpHeader),
-            bad_ip_checksum: code(Reason::BadIpChecksum),
             bad_source: code(Reason::BadSource),
             land: code(Reason::Land),
             ip_options: code(Reason::IpOptions),
@@ -224,7 +216,6 @@ impl Logic for Check {
         self.icmp.next = self.proto.val() == self.proto_icmp.val();
         self.icmp_type.next = self.packet.val().get_bits::<8>(152);
 
-        // The sum of ten words is right when adding its carries gives all ones.
         self.sum_low.next = bit_cast::<20, 18>(self.aligned.val().sum_low);
         self.sum_high.next = bit_cast::<20, 18>(self.aligned.val().sum_high);
         self.sum_end.next = bit_cast::<20, 17>(self.aligned.val().sum_end);
@@ -235,10 +226,6 @@ impl Logic for Check {
             | (self.sum_high.val() & self.sum_end.val());
         self.sum_twice.next = self.sum_majority.val() << 1;
         self.sum.next = self.sum_bits.val() + self.sum_twice.val();
-        self.sum_words.next = self.sum.val().get_bits::<16>(0);
-        self.sum_inverted.next = !self.sum_words.val();
-        self.sum_carries.next = bit_cast::<16, 4>(self.sum.val().get_bits::<4>(16));
-        self.checksum_good.next = self.sum_inverted.val() == self.sum_carries.val();
 
         // The lowest interface wins: look from the highest down.
         self.interfaces.next = self.aligned.val().interfaces;
@@ -296,20 +283,20 @@ impl Logic for Check {
             self.ip_decided.next = true;
             self.ip_reason.next = self.bad_source.val();
         }
-        if (self.ihl.val() == self.words_5.val()) & (!self.checksum_good.val()) {
-            self.ip_decided.next = true;
-            self.ip_reason.next = self.bad_ip_checksum.val();
-        }
+        // Here comes the header checksum, which overrides what is above, in the next clock.
+        self.summed.next = self.ihl.val() == self.words_5.val();
         if (self.version.val() != self.version_4.val())
             | (self.ihl.val() < self.words_5.val())
             | (self.total.val() < self.header_bytes.val())
         {
             self.ip_decided.next = true;
             self.ip_reason.next = self.bad_ip_header.val();
+            self.summed.next = false;
         }
         if self.available.val() < self.bytes_20.val() {
             self.ip_decided.next = true;
             self.ip_reason.next = self.truncated_ip.val();
+            self.summed.next = false;
         }
 
         self.icmp_error_map.next = self.icmp_errors.val();
@@ -392,6 +379,8 @@ impl Logic for Check {
         self.header.next.key = self.key.val().into();
         self.header.next.decided = self.decided.val();
         self.header.next.reason = self.reason.val();
+        self.header.next.summed = self.summed.val() & !self.l2_decided.val();
+        self.header.next.sum = self.sum.val();
         self.header.next.tcp = self.tcp.val();
         self.header.next.udp = self.udp.val();
         self.header.next.icmp = self.icmp.val();

@@ -13,6 +13,7 @@
 
 mod align;
 mod check;
+mod conclude;
 
 use layout::desc::Reason;
 use layout::table::INTERFACES;
@@ -23,6 +24,7 @@ use crate::skid::Skid;
 
 pub use align::Align;
 pub use check::Check;
+pub use conclude::Conclude;
 
 /// The parser; see the module's text.
 #[derive(LogicBlock)]
