@@ -161,8 +161,13 @@ pub struct Interfaces {
     /// Entry read, with `table_done`.
     pub table_read: Signal<Out, Bits<256>>,
     register: [DffR<Bits<64>>; INTERFACES],
+    /// One-hot: the entry of the operation.
+    chosen: [DFF<Bit>; INTERFACES],
     read: DFF<Bits<64>>,
+    asked: DFF<Bit>,
     done: DFF<Bit>,
+    shown: Signal<Local, Bits<64>>,
+    nothing: Constant<Bits<64>>,
     writes: Signal<Local, Bit>,
     place: Signal<Local, Bits<3>>,
     number: [Constant<Bits<3>>; INTERFACES],
@@ -181,8 +186,12 @@ impl Default for Interfaces {
             table_done: Signal::default(),
             table_read: Signal::default(),
             register: std::array::from_fn(|_| Default::default()),
+            chosen: Default::default(),
             read: DFF::default(),
+            asked: DFF::default(),
             done: DFF::default(),
+            shown: Signal::default(),
+            nothing: Constant::new(0.into()),
             writes: Signal::default(),
             place: Signal::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
@@ -194,21 +203,26 @@ impl Default for Interfaces {
 impl Logic for Interfaces {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, read, done);
+        dff_setup!(self, clock, read, asked, done);
+        self.shown.next = self.nothing.val();
         self.writes.next = self.table_valid.val() & (self.table_op.val() == self.write.val());
         self.place.next = self.table_index.val().get_bits::<3>(0);
         for i in 0..8 {
             self.register[i].clock.next = self.clock.val();
             self.register[i].reset.next = false;
             self.register[i].d.next = self.table_data.val().get_bits::<64>(0);
+            self.chosen[i].clock.next = self.clock.val();
+            self.chosen[i].d.next = self.place.val() == self.number[i].val();
             self.register[i].enable.next =
-                self.writes.val() & (self.place.val() == self.number[i].val());
+                self.writes.val() & self.asked.q.val() & self.chosen[i].q.val();
             self.entry[i].next = self.register[i].q.val();
-            if self.place.val() == self.number[i].val() {
-                self.read.d.next = self.register[i].q.val();
+            if self.chosen[i].q.val() {
+                self.shown.next = self.shown.val() | self.register[i].q.val();
             }
         }
-        self.done.d.next = self.table_valid.val() & (!self.done.q.val());
+        self.read.d.next = self.shown.val();
+        self.asked.d.next = self.table_valid.val() & !self.asked.q.val() & !self.done.q.val();
+        self.done.d.next = self.asked.q.val();
         self.table_done.next = self.done.q.val();
         self.table_read.next = bit_cast::<256, 64>(self.read.q.val());
     }

@@ -57,7 +57,7 @@ pub struct Arbiter<const W: usize, const K: usize> {
     beats: Skid<Beat<W, K>>,
     origins: Skid<Origin>,
     length: FrameLength<K>,
-    /// In the middle of a frame of `source`.
+    /// In the middle of a frame.
     busy: DFF<Bit>,
     /// Who sends, or sent last.
     source: DFF<Bits<2>>,
@@ -68,7 +68,14 @@ pub struct Arbiter<const W: usize, const K: usize> {
     moved: DFF<Bit>,
     moved_keep: DFF<Bits<K>>,
     moved_last: DFF<Bit>,
-    pick: Signal<Local, Bits<2>>,
+    /// One-hot: whose frame we are in the middle of.
+    serves: [DFF<Bit>; 3],
+    /// Who would begin, and whose beat is chosen.
+    takes: [Signal<Local, Bit>; 3],
+    selects: [Signal<Local, Bit>; 3],
+    was_port0: Signal<Local, Bit>,
+    was_port1: Signal<Local, Bit>,
+    was_host: Signal<Local, Bit>,
     chosen: Signal<Local, Bits<2>>,
     beat: Signal<Local, Beat<W, K>>,
     last: Signal<Local, Bit>,
@@ -118,7 +125,12 @@ impl<const W: usize, const K: usize> Default for Arbiter<W, K> {
             moved: DFF::default(),
             moved_keep: DFF::default(),
             moved_last: DFF::default(),
-            pick: Signal::default(),
+            serves: Default::default(),
+            takes: Default::default(),
+            selects: Default::default(),
+            was_port0: Signal::default(),
+            was_port1: Signal::default(),
+            was_host: Signal::default(),
             chosen: Signal::default(),
             beat: Signal::default(),
             last: Signal::default(),
@@ -159,66 +171,58 @@ impl<const W: usize, const K: usize> Logic for Arbiter<W, K> {
         );
         clock!(self, clock, beats, origins, length);
 
-        // Whoever was served last comes last.
-        self.pick.next = self.source.q.val();
-        if self.source.q.val() == self.port0.val() {
-            if self.inject_valid.val() {
-                self.pick.next = self.host.val();
-            }
-            if self.rx1_valid.val() {
-                self.pick.next = self.port1.val();
-            }
-        } else if self.source.q.val() == self.port1.val() {
-            if self.rx0_valid.val() {
-                self.pick.next = self.port0.val();
-            }
-            if self.inject_valid.val() {
-                self.pick.next = self.host.val();
-            }
-        } else {
-            if self.rx1_valid.val() {
-                self.pick.next = self.port1.val();
-            }
-            if self.rx0_valid.val() {
-                self.pick.next = self.port0.val();
-            }
+        // Whoever was served last comes last. One signal a source: they go to every bit of the beat.
+        self.was_port1.next = self.source.q.val() == self.port1.val();
+        self.was_host.next = self.source.q.val() == self.host.val();
+        self.was_port0.next = !(self.was_port1.val() | self.was_host.val());
+        self.takes[0].next = self.rx0_valid.val()
+            & (self.was_host.val()
+                | ((self.was_port1.val() | !self.rx1_valid.val()) & !self.inject_valid.val()));
+        self.takes[1].next = self.rx1_valid.val()
+            & (self.was_port0.val()
+                | ((self.was_host.val() | !self.inject_valid.val()) & !self.rx0_valid.val()));
+        self.takes[2].next = self.inject_valid.val()
+            & (self.was_port1.val()
+                | ((self.was_port0.val() | !self.rx0_valid.val()) & !self.rx1_valid.val()));
+        for i in 0..3 {
+            self.serves[i].clock.next = self.clock.val();
+            self.serves[i].d.next = self.serves[i].q.val();
+            self.selects[i].next =
+                self.serves[i].q.val() | (self.takes[i].val() & !self.busy.q.val());
         }
-        self.chosen.next = self.pick.val();
-        if self.busy.q.val() {
-            self.chosen.next = self.source.q.val();
-        }
-
-        if self.chosen.val() == self.port0.val() {
+        self.chosen.next = self.host.val();
+        self.beat.next = self.inject_beat.val();
+        self.origin.next = self.inject_origin.val();
+        if self.selects[0].val() {
+            self.chosen.next = self.port0.val();
             self.beat.next = self.rx0_beat.val();
             self.origin.next = self.from_outside.val();
-        } else if self.chosen.val() == self.port1.val() {
+        }
+        if self.selects[1].val() {
+            self.chosen.next = self.port1.val();
             self.beat.next = self.rx1_beat.val();
             self.origin.next = self.from_inside.val();
-        } else {
-            self.beat.next = self.inject_beat.val();
-            self.origin.next = self.inject_origin.val();
         }
         // Whichever is chosen next, it is valid when any is: the choice does not delay the handshake.
         if self.busy.q.val() {
-            if self.source.q.val() == self.port0.val() {
-                self.valid.next = self.rx0_valid.val();
-            } else if self.source.q.val() == self.port1.val() {
-                self.valid.next = self.rx1_valid.val();
-            } else {
-                self.valid.next = self.inject_valid.val();
-            }
+            self.valid.next = (self.serves[0].q.val() & self.rx0_valid.val())
+                | (self.serves[1].q.val() & self.rx1_valid.val())
+                | (self.serves[2].q.val() & self.inject_valid.val());
         } else {
             self.valid.next = self.rx0_valid.val() | self.rx1_valid.val() | self.inject_valid.val();
         }
         self.ready.next = self.beats.in_ready.val() & (self.busy.q.val() | (!self.hold_off.val()));
         self.moves.next = self.valid.val() & self.ready.val();
         self.last.next = self.beat.val().last;
-        self.rx0_ready.next = self.ready.val() & (self.chosen.val() == self.port0.val());
-        self.rx1_ready.next = self.ready.val() & (self.chosen.val() == self.port1.val());
-        self.inject_ready.next = self.ready.val() & (self.chosen.val() == self.host.val());
+        self.rx0_ready.next = self.ready.val() & self.selects[0].val();
+        self.rx1_ready.next = self.ready.val() & self.selects[1].val();
+        self.inject_ready.next = self.ready.val() & self.selects[2].val();
         if self.moves.val() {
             self.busy.d.next = !self.last.val();
             self.source.d.next = self.chosen.val();
+            for i in 0..3 {
+                self.serves[i].d.next = self.selects[i].val() & !self.last.val();
+            }
         }
 
         // The two buffers move together.

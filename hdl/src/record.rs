@@ -268,9 +268,9 @@ pub struct Ruling {
     pub source_mac: Bits<48>,
     /// New VLAN identifier when tagged.
     pub vid: Bits<12>,
-    /// The source address (and port) changes.
+    /// The source address (and port) changes; only with `rewrite`.
     pub translate_source: Bit,
-    /// The destination address (and port) changes; never with `translate_source`.
+    /// The destination address (and port) changes; only with `rewrite`, never with `translate_source`.
     pub translate_destination: Bit,
     /// New address.
     pub address: Bits<32>,

@@ -142,9 +142,9 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.change.next = self.nothing.val();
         self.mask.next = self.nothing.val();
         for i in 0..N {
-            if self.ruling.val().rewrite & self.place.here[i].val() {
-                self.change.next = self.patches.part[i].val();
-                self.mask.next = self.masks.part[i].val();
+            if self.place.here[i].val() {
+                self.change.next = self.change.val() | self.patches.part[i].val();
+                self.mask.next = self.mask.val() | self.masks.part[i].val();
             }
         }
         self.keep_mask.next = !self.mask.val();
@@ -264,7 +264,10 @@ pub struct Patch {
     vid: Signal<Local, Bits<12>>,
     destination_mac: Signal<Local, Bits<48>>,
     source_mac: Signal<Local, Bits<48>>,
+    l2_mask: Signal<Local, Bits<512>>,
+    vlan_mask: Signal<Local, Bits<512>>,
     nothing: Constant<Headers>,
+    no_mask: Constant<Bits<512>>,
     zero: Constant<Bits<16>>,
     ones: Constant<Bits<16>>,
     ones_address: Constant<Bits<32>>,
@@ -298,7 +301,10 @@ impl Default for Patch {
             vid: Signal::default(),
             destination_mac: Signal::default(),
             source_mac: Signal::default(),
+            l2_mask: Signal::default(),
+            vlan_mask: Signal::default(),
             nothing: Constant::new(Headers::default()),
+            no_mask: Constant::new(0.into()),
             zero: Constant::new(0.into()),
             ones: Constant::new(0xffff_u64.to_bits()),
             ones_address: Constant::new(0xffff_ffff_u64.to_bits()),
@@ -377,17 +383,23 @@ impl Logic for Patch {
         self.vid.next = self.ruling.val().vid;
         self.macs.next = (bit_cast::<96, 48>(self.destination_mac.val()) << 48)
             | bit_cast::<96, 48>(self.source_mac.val());
+        self.l2_mask.next = self.no_mask.val();
+        self.vlan_mask.next = self.no_mask.val();
+        if self.ruling.val().rewrite {
+            self.l2_mask.next = self.macs_mask.val();
+            self.vlan_mask.next = self.macs_mask.val() | self.vid_mask.val();
+        }
         if self.ruling.val().tagged {
             self.bytes.next = (bit_cast::<512, 96>(self.macs.val()) << 416)
                 | (bit_cast::<512, 12>(self.vid.val()) << 384)
                 | (bit_cast::<512, 320>(self.new_bits.val()) << 48);
-            self.mask.next = (self.macs_mask.val() | self.vid_mask.val())
-                | (bit_cast::<512, 320>(self.changed_bits.val()) << 48);
+            self.mask.next =
+                self.vlan_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 48);
         } else {
             self.bytes.next = (bit_cast::<512, 96>(self.macs.val()) << 416)
                 | (bit_cast::<512, 320>(self.new_bits.val()) << 80);
             self.mask.next =
-                self.macs_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
+                self.l2_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
         }
     }
 }

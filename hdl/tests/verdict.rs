@@ -460,16 +460,17 @@ fn only_the_headers_of_forwarded_frames_change() {
             (false, false, true),
             (false, false, false),
         ][random.below(4) as usize];
-        let source = random.chance(40);
+        let rewrite = random.chance(70);
+        let source = rewrite && random.chance(40);
         let ruling = Ruling {
             reason: random.below(46).to_bits(),
-            rewrite: random.chance(70),
+            rewrite,
             tagged: random.chance(40),
             destination_mac: (random.bits() >> 16).to_bits(),
             source_mac: (random.bits() >> 16).to_bits(),
             vid: random.below(4096).to_bits(),
             translate_source: source,
-            translate_destination: !source && random.chance(60),
+            translate_destination: rewrite && !source && random.chance(60),
             address: (random.bits() >> 32).to_bits(),
             l4_port: random.below(0x1_0000).to_bits(),
             counts: random.chance(50),

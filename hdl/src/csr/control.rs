@@ -2,6 +2,7 @@
 
 use layout::csr as map;
 use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
 
 use super::ident::reset_of;
 use crate::dff::DffR;
@@ -20,11 +21,11 @@ pub struct Control {
     pub reset: Signal<In, Bit>,
     /// Byte address.
     pub address: Signal<In, Bits<16>>,
-    /// Write `wdata` at this edge.
+    /// Write `wdata` at the next edge but one; address and data stay until then.
     pub write: Signal<In, Bit>,
     /// New value.
     pub wdata: Signal<In, Bits<32>>,
-    /// The register, or zero.
+    /// The register, or zero, one clock after its address.
     pub data: Signal<Out, Bits<32>>,
     /// `STATUS`, `PUNT_STATUS`, `INJECT_STATUS`.
     pub shown: [Signal<In, Bits<32>>; SHOWN],
@@ -35,6 +36,10 @@ pub struct Control {
     /// `POLICY`.
     pub policy: Signal<Out, Bits<32>>,
     register: [DffR<Bits<32>>; WRITABLE],
+    /// The address decoded, one clock later; the write waits for it.
+    writing: DFF<Bit>,
+    hit: [DFF<Bit>; WRITABLE],
+    shown_hit: [DFF<Bit>; SHOWN],
     offset: [Constant<Bits<16>>; WRITABLE],
     bits: [Constant<Bits<32>>; WRITABLE],
     shown_offset: [Constant<Bits<16>>; SHOWN],
@@ -56,6 +61,9 @@ impl Default for Control {
             policy: Signal::default(),
             register: writable()
                 .map(|(offset, _)| DffR::new(u64::from(reset_of(offset)).to_bits())),
+            writing: DFF::default(),
+            hit: Default::default(),
+            shown_hit: Default::default(),
             offset: writable().map(|(offset, _)| Constant::new(u64::from(offset).to_bits())),
             bits: writable().map(|(_, bits)| Constant::new(u64::from(bits).to_bits())),
             shown_offset: [map::STATUS, map::PUNT_STATUS, map::INJECT_STATUS]
@@ -68,20 +76,25 @@ impl Default for Control {
 impl Logic for Control {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, writing);
+        self.writing.d.next = self.write.val();
         self.data.next = self.none.val();
         for i in 0..4 {
+            self.hit[i].clock.next = self.clock.val();
+            self.hit[i].d.next = self.address.val() == self.offset[i].val();
             self.register[i].clock.next = self.clock.val();
             self.register[i].reset.next = self.reset.val();
             self.register[i].d.next = self.wdata.val() & self.bits[i].val();
-            self.register[i].enable.next =
-                self.write.val() & (self.address.val() == self.offset[i].val());
-            if self.address.val() == self.offset[i].val() {
-                self.data.next = self.register[i].q.val();
+            self.register[i].enable.next = self.writing.q.val() & self.hit[i].q.val();
+            if self.hit[i].q.val() {
+                self.data.next = self.data.val() | self.register[i].q.val();
             }
         }
         for i in 0..3 {
-            if self.address.val() == self.shown_offset[i].val() {
-                self.data.next = self.shown[i].val();
+            self.shown_hit[i].clock.next = self.clock.val();
+            self.shown_hit[i].d.next = self.address.val() == self.shown_offset[i].val();
+            if self.shown_hit[i].q.val() {
+                self.data.next = self.data.val() | self.shown[i].val();
             }
         }
         self.control.next = self.register[0].q.val();

@@ -22,11 +22,11 @@ pub struct TableWindow {
     pub clock: Signal<In, Clock>,
     /// Byte address.
     pub address: Signal<In, Bits<16>>,
-    /// Write `wdata` at this edge.
+    /// Write `wdata` at the next edge but one; address and data stay until then.
     pub write: Signal<In, Bit>,
     /// New value.
     pub wdata: Signal<In, Bits<32>>,
-    /// The register, or zero.
+    /// The register, or zero, one clock after its address.
     pub data: Signal<Out, Bits<32>>,
     /// Table n is asked, held until `done`.
     pub request: [Signal<Out, Bit>; TABLES],
@@ -61,6 +61,9 @@ pub struct TableWindow {
     /// The engine was done in the last clock, and what it read.
     finished: DFF<Bit>,
     found: DFF<Bits<256>>,
+    /// The address decoded, one clock later; the write waits for it.
+    writing: DFF<Bit>,
+    command_hit: DFF<Bit>,
     status_hit: DFF<Bit>,
     index_hit: DFF<Bit>,
     index2_hit: DFF<Bit>,
@@ -119,6 +122,8 @@ impl Default for TableWindow {
             good: DFF::default(),
             finished: DFF::default(),
             found: DFF::default(),
+            writing: DFF::default(),
+            command_hit: DFF::default(),
             status_hit: DFF::default(),
             index_hit: DFF::default(),
             index2_hit: DFF::default(),
@@ -156,24 +161,44 @@ impl Logic for TableWindow {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, first, second, chosen, code, refused, choosing, checking, running,
-            checked, good, limit, supports, finished, found, status_hit, index_hit, index2_hit
+            self,
+            clock,
+            first,
+            second,
+            chosen,
+            code,
+            refused,
+            choosing,
+            checking,
+            running,
+            checked,
+            good,
+            limit,
+            supports,
+            finished,
+            found,
+            writing,
+            command_hit,
+            status_hit,
+            index_hit,
+            index2_hit
         );
         self.busy.next = self.choosing.q.val()
             | self.checking.q.val()
             | self.checked.q.val()
             | self.running.q.val();
-        self.writes.next = self.write.val() & (!self.busy.val());
-        if self.writes.val() & (self.address.val() == self.index_offset.val()) {
+        self.writing.d.next = self.write.val();
+        self.writes.next = self.writing.q.val() & (!self.busy.val());
+        if self.writes.val() & self.index_hit.q.val() {
             self.first.d.next = self.wdata.val();
         }
-        if self.writes.val() & (self.address.val() == self.index2_offset.val()) {
+        if self.writes.val() & self.index2_hit.q.val() {
             self.second.d.next = self.wdata.val();
         }
 
         // A command: look up what the table allows, compare, ask.
         self.choosing.d.next = false;
-        if self.writes.val() & (self.address.val() == self.command_offset.val()) {
+        if self.writes.val() & self.command_hit.q.val() {
             self.chosen.d.next = self.wdata.val().get_bits::<4>(0);
             self.code.d.next = self.wdata.val().get_bits::<4>(4);
             self.choosing.d.next = true;
@@ -212,7 +237,7 @@ impl Logic for TableWindow {
         for i in 0..16 {
             self.word[i].clock.next = self.clock.val();
             self.word[i].d.next = self.word[i].q.val();
-            if self.writes.val() & (self.address.val() == self.word_offset[i].val()) {
+            if self.writes.val() & self.word_hit[i].q.val() {
                 self.word[i].d.next = self.wdata.val();
             }
         }
@@ -238,6 +263,7 @@ impl Logic for TableWindow {
             self.status.next = self.refused_bit.val();
         }
         // At most one of them is addressed; decoded in one clock, read in the next.
+        self.command_hit.d.next = self.address.val() == self.command_offset.val();
         self.status_hit.d.next = self.address.val() == self.status_offset.val();
         self.index_hit.d.next = self.address.val() == self.index_offset.val();
         self.index2_hit.d.next = self.address.val() == self.index2_offset.val();

@@ -163,10 +163,12 @@ impl Logic for Rule {
         self.ruling.next.destination_mac = self.hop.val().get_bits::<48>(5);
         self.ruling.next.source_mac = self.egress.val().get_bits::<48>(16);
         self.ruling.next.vid = self.egress.val().get_bits::<12>(4);
-        self.ruling.next.translate_source = self.action.val().translate_source;
+        self.ruling.next.translate_source =
+            self.rewrites.val() & self.action.val().translate_source;
         // Both at once is not allowed in an entry; then only the source changes.
-        self.ruling.next.translate_destination =
-            self.action.val().translate_destination & (!self.action.val().translate_source);
+        self.ruling.next.translate_destination = self.rewrites.val()
+            & self.action.val().translate_destination
+            & (!self.action.val().translate_source);
         self.ruling.next.address = self.action.val().address;
         self.ruling.next.l4_port = self.action.val().l4_port;
         self.ruling.next.tcp = self.packet.val().tcp;

@@ -1,6 +1,6 @@
 //! First of 144 candidates: a two-level priority encoder of twelve groups of twelve.
 //!
-//! `candidates` must keep still; `found` and `place` are right three clocks later. A flat encoder of this width
+//! `candidates` must keep still; `found` and `place` are right four clocks later. A flat encoder of this width
 //! would set the clock of the whole card. About 250 LUTs.
 
 use rust_hdl_core::prelude::*;
@@ -18,6 +18,11 @@ pub struct First {
     /// The lowest one.
     pub place: Signal<Out, Bits<8>>,
     any: [DFF<Bit>; 12],
+    /// One-hot: the first group that has a candidate.
+    pick: [DFF<Bit>; 12],
+    seen: Signal<Local, Bit>,
+    base: Signal<Local, Bits<8>>,
+    members: Signal<Local, Bits<12>>,
     group_found: DFF<Bit>,
     group_base: DFF<Bits<8>>,
     group: DFF<Bits<12>>,
@@ -36,6 +41,10 @@ impl Default for First {
             found: Signal::default(),
             place: Signal::default(),
             any: Default::default(),
+            pick: Default::default(),
+            seen: Signal::default(),
+            base: Signal::default(),
+            members: Signal::default(),
             group_found: DFF::default(),
             group_base: DFF::default(),
             group: DFF::default(),
@@ -60,21 +69,30 @@ impl Logic for First {
             place_found,
             place_register
         );
-        // The last assignment wins, so the lowest comes last.
+        self.seen.next = false;
         self.group_found.d.next = false;
+        self.base.next = 0.into();
+        self.members.next = 0.into();
         self.offset.next = 0.into();
         for i in 0..12 {
             self.any[i].clock.next = self.clock.val();
             self.any[i].d.next = self.candidates.val().get_bits::<12>(i * 12).any();
-            if self.any[11 - i].q.val() {
+            self.pick[i].clock.next = self.clock.val();
+            self.pick[i].d.next = self.any[i].q.val() & !self.seen.val();
+            self.seen.next = self.seen.val() | self.any[i].q.val();
+            if self.pick[i].q.val() {
                 self.group_found.d.next = true;
-                self.group_base.d.next = self.bases[11 - i].val();
-                self.group.d.next = self.candidates.val().get_bits::<12>(132 - i * 12);
+                self.base.next = self.base.val() | self.bases[i].val();
+                self.members.next =
+                    self.members.val() | self.candidates.val().get_bits::<12>(i * 12);
             }
+            // The last assignment wins, so the lowest comes last.
             if self.group.q.val().get_bit(11 - i) {
                 self.offset.next = self.offsets[11 - i].val();
             }
         }
+        self.group_base.d.next = self.base.val();
+        self.group.d.next = self.members.val();
         self.place_found.d.next = self.group_found.q.val();
         self.place_register.d.next = self.group_base.q.val() + self.offset.val();
         self.found.next = self.place_found.q.val();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A row has one bit an entry: does the entry match this nibble at this stride? The AND of fifteen rows leaves
-//! the entries that match everything. One packet is looked up at a time, in 24 clocks; a packet that needs no
+//! the entries that match everything. One packet is looked up at a time, in 25 clocks; a packet that needs no
 //! lookup passes in **one clock** when nothing is in front of it, and a write never holds it up.
 //!
 //! A write of an entry expands it into 15 strides of 16 rows, read, changed in one bit and written back, a stride
@@ -67,6 +67,8 @@ pub struct Destination {
     pub busy: Signal<Out, Bit>,
 
     packets: Skid<Judged>,
+    /// Whether the packet is looked up.
+    lookups: Skid<Bit>,
     rows: Ram<Bits<144>, 9>,
     outcomes: Ram<Outcome, 9>,
     first: First,
@@ -90,6 +92,7 @@ pub struct Destination {
     lane: DFF<Bits<144>>,
 
     packet: Signal<Local, Judged>,
+    needs: Signal<Local, Bit>,
     needed: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     looked: Signal<Local, Fields>,
@@ -160,6 +163,7 @@ impl Default for Destination {
             done: Signal::default(),
             busy: Signal::default(),
             packets: Skid::default(),
+            lookups: Skid::default(),
             rows: Ram::default(),
             outcomes: Ram::default(),
             first: First::default(),
@@ -177,6 +181,7 @@ impl Default for Destination {
             mask: DFF::default(),
             lane: DFF::default(),
             packet: Signal::default(),
+            needs: Signal::default(),
             needed: Signal::default(),
             key: Signal::default(),
             looked: Signal::default(),
@@ -210,7 +215,7 @@ impl Default for Destination {
             // two of the outcome.
             first_word: Constant::new(2_u64.to_bits()),
             last_word: Constant::new(16_u64.to_bits()),
-            last_step: Constant::new(21_u64.to_bits()),
+            last_step: Constant::new(22_u64.to_bits()),
             last_nibble: Constant::new(15_u64.to_bits()),
             expand_end: Constant::new(17_u64.to_bits()),
             last_stride: Constant::new(14_u64.to_bits()),
@@ -221,7 +226,7 @@ impl Default for Destination {
 impl Logic for Destination {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, packets, rows, outcomes, first);
+        clock!(self, clock, packets, lookups, rows, outcomes, first);
         dff_setup!(
             self,
             clock,
@@ -241,10 +246,16 @@ impl Logic for Destination {
         self.packets.in_valid.next = self.in_valid.val();
         self.in_ready.next = self.packets.in_ready.val();
         self.packet.next = self.packets.out_data.val();
-        self.needed.next = !(self.packet.val().decided
-            | self.packet.val().direct
-            | self.packet.val().hit
-            | self.packet.val().hold);
+        // The two buffers move together.
+        self.needed.next = self.lookups.out_data.val();
+        self.needs.next = !(self.in_data.val().decided
+            | self.in_data.val().direct
+            | self.in_data.val().hit
+            | self.in_data.val().hold);
+        self.lookups.in_data.next = self.needs.val();
+        self.lookups.in_valid.next = self.in_valid.val();
+        self.lookups.out_ready.next =
+            self.out_ready.val() & (self.finished.q.val() | !self.needed.val());
         self.finished.d.next = false;
         self.key.next = self.packet.val().key;
         self.looked.next.dport = self.key.val().get_bits::<16>(0);

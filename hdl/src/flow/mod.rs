@@ -160,14 +160,16 @@ pub struct Flow {
     asked_stats: DFF<Bit>,
     /// `State::ReadIndex`.
     addresses: DFF<Bit>,
-    /// Place of the stash that the host reads.
+    /// Place of the stash that the host reads, and the entry there.
     read_hit: [DFF<Bit>; FLOW_STASH],
+    read_stash: DFF<Bits<168>>,
 
     open: Signal<Local, Bit>,
     closes: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     stored_key: Signal<Local, Bits<98>>,
+    stash_word: Signal<Local, Bits<168>>,
     read_word: Signal<Local, Bits<158>>,
     read_index: Signal<Local, Bits<10>>,
     port: Signal<Local, Bits<10>>,
@@ -271,11 +273,13 @@ impl Default for Flow {
             asked_stats: DFF::default(),
             addresses: DFF::default(),
             read_hit: Default::default(),
+            read_stash: DFF::default(),
             open: Signal::default(),
             closes: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
             stored_key: Signal::default(),
+            stash_word: Signal::default(),
             read_word: Signal::default(),
             read_index: Signal::default(),
             port: Signal::default(),
@@ -330,7 +334,8 @@ impl Logic for Flow {
             roomy,
             asked,
             asked_stats,
-            addresses
+            addresses,
+            read_stash
         );
 
         self.asked.d.next = self.request.val();
@@ -592,6 +597,7 @@ impl Logic for Flow {
         // What the host reads: an entry of the stash, or the word of a way and then its low port bits.
         self.read_word.next = 0.into();
         self.read_index.next = 0.into();
+        self.stash_word.next = 0.into();
         for i in 0..4 {
             if self.read_way.val() == i.to_bits::<2>() {
                 self.read_word.next = self.ways[i].read_data.val();
@@ -601,17 +607,16 @@ impl Logic for Flow {
         for i in 0..8 {
             self.read_hit[i].clock.next = self.clock.val();
             self.read_hit[i].d.next = self.read_place.val() == i.to_bits::<3>();
+            if self.read_hit[i].q.val() {
+                self.stash_word.next = self.stash_word.val() | self.stash[i].q.val();
+            }
         }
+        self.read_stash.d.next = self.stash_word.val();
         self.port.next = self.read_index.val() ^ self.index.val().get_bits::<10>(0);
         if self.state.q.val() == State::ReadTake {
             self.entry.d.next = bit_cast::<168, 158>(self.read_word.val()) << 10;
             if self.index.val().get_bit(12) {
-                self.entry.d.next = 0.into();
-                for i in 0..8 {
-                    if self.read_hit[i].q.val() {
-                        self.entry.d.next = self.stash[i].q.val();
-                    }
-                }
+                self.entry.d.next = self.read_stash.q.val();
             }
         }
         if (self.state.q.val() == State::ReadPort) & self.entry.q.val().get_bit(108) {
