@@ -71,6 +71,11 @@ fn main() {
     report_tables(&mut Verilated::new(64));
     println!("\nsimulated speed, 64-byte frames of known flows on both ports");
     report_speed("Verilated, 64 bit", &mut Verilated::new(64), 200_000);
+    report_speed(
+        "Verilated, with rings",
+        &mut Verilated::with_rings(),
+        100_000,
+    );
     report_speed("Verilated, 512 bit", &mut Verilated::new(512), 100_000);
     report_speed("model", &mut Model::new(64), 1_000_000);
 }
@@ -123,7 +128,7 @@ fn report_speed(name: &str, card: &mut dyn Card, frames: usize) {
     let seconds = begin.elapsed().as_secs_f64();
     let clocks = (card.cycle() - clock) as f64 / seconds / 1e6;
     let rate = frames as f64 / seconds / 1e3;
-    println!("{name:>20}: {clocks:.2} M clocks/s, {rate:.0} k frames/s");
+    println!("{name:>21}: {clocks:.2} M clocks/s, {rate:.0} k frames/s");
 }
 
 /// A TCP frame of the flow, or of one that the ACL denies.

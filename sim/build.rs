@@ -1,7 +1,7 @@
 //! Builds the RTL card: `hdl` to Verilog, Verilog to C++, C++ to a static library.
 //!
 //! Does nothing without the feature `verilator`. `POSTERN_RTL_VERILOG` names a file to use in place of
-//! the printed Verilog of the 64-bit card: the mutation tests judge broken circuits that way.
+//! the printed Verilog: the mutation tests judge broken circuits that way.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -17,11 +17,36 @@ mod rtl {
     use std::process::Command;
     use std::{env, fs};
 
-    /// Widths to build: the default card and the widest one.
-    const WIDTHS: [usize; 2] = [64, 512];
+    /// A card to build.
+    #[derive(Clone, Copy)]
+    struct Model {
+        prefix: &'static str,
+        width: usize,
+        /// Whether it has rings, and so PCIe pins.
+        has_rings: bool,
+    }
+
+    /// The card with rings, the narrow one without, and the widest one.
+    const MODELS: [Model; 3] = [
+        Model {
+            prefix: "Vcard",
+            width: 64,
+            has_rings: true,
+        },
+        Model {
+            prefix: "Vpostern64",
+            width: 64,
+            has_rings: false,
+        },
+        Model {
+            prefix: "Vpostern512",
+            width: 512,
+            has_rings: false,
+        },
+    ];
     const OVERRIDE: &str = "POSTERN_RTL_VERILOG";
-    /// Widths to build when the 64-bit card comes from a file: it is judged alone.
-    const OVERRIDDEN: [usize; 1] = [64];
+    /// A pin that only the card with rings has.
+    const RINGS_PIN: &str = "pcie_rx_data";
 
     pub fn build() {
         println!("cargo::rerun-if-changed=cpp/shim.cpp");
@@ -32,31 +57,41 @@ mod rtl {
             .env_remove("VERILATOR_ROOT"));
         let include = Path::new(root.trim()).join("include");
 
-        let widths = match env::var_os(OVERRIDE) {
-            Some(_) => OVERRIDDEN.as_slice(),
-            None => WIDTHS.as_slice(),
+        let given = given();
+        let models: Vec<Model> = match &given {
+            // It is judged alone.
+            Some((_, has_rings)) => MODELS
+                .into_iter()
+                .filter(|model| model.width == 64 && model.has_rings == *has_rings)
+                .collect(),
+            None => MODELS.to_vec(),
         };
         let mut library = compiler(&include);
         let mut seldom = compiler(&include);
         // Set-up and waves: half of the text, and none of the running time.
         seldom.opt_level(0);
-        let mut models = String::new();
+        let mut headers = String::new();
         let mut list = String::new();
-        for &width in widths {
-            let directory = verilate(width, &out);
+        for model in &models {
+            let directory = verilate(model, given.as_ref().map(|(path, _)| path), &out);
             let (cold, hot) = sources(&directory)
                 .into_iter()
-                .partition::<Vec<_>, _>(is_seldom);
+                .partition::<Vec<_>, _>(|source| is_seldom(source));
             library.include(&directory).files(hot);
             seldom.include(&directory).files(cold);
-            models += &format!("#include \"Vpostern{width}.h\"\n");
-            list += &format!(" X({width})");
+            headers += &format!("#include \"{}.h\"\n", model.prefix);
+            list += &format!(" X({}, {}, {})", model.prefix, model.width, model.has_rings);
         }
-        write(&out.join("models.h"), &models);
+        write(&out.join("models.h"), &headers);
+        let widths: Vec<usize> = models
+            .iter()
+            .filter(|model| !model.has_rings)
+            .map(|model| model.width)
+            .collect();
         write(&out.join("widths.rs"), &format!("{widths:?}"));
         library
             .include(&out)
-            .define("POSTERN_WIDTHS(X)", list.as_str())
+            .define("POSTERN_MODELS(X)", list.as_str())
             .file("cpp/shim.cpp");
         for runtime in [
             "verilated.cpp",
@@ -71,24 +106,29 @@ mod rtl {
         println!("cargo::rustc-link-lib=pthread");
     }
 
-    /// C++ of the card at one width; the directory it is in.
-    fn verilate(width: usize, out: &Path) -> PathBuf {
-        let directory = out.join(format!("rtl{width}"));
+    /// The file to use in place of printed Verilog, and whether it is of the card with rings.
+    fn given() -> Option<(PathBuf, bool)> {
+        let path = PathBuf::from(env::var_os(OVERRIDE)?);
+        println!("cargo::rerun-if-changed={}", path.display());
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| fail(&path.display(), error));
+        Some((path, text.contains(RINGS_PIN)))
+    }
+
+    /// C++ of one card; the directory it is in.
+    fn verilate(model: &Model, given: Option<&PathBuf>, out: &Path) -> PathBuf {
+        let directory = out.join(model.prefix);
         // Files of a former run must not be compiled into this one.
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap_or_else(|error| fail(&directory.display(), error));
-        let verilog = match env::var_os(OVERRIDE) {
-            Some(path) if width == 64 => {
-                println!("cargo::rerun-if-changed={}", Path::new(&path).display());
-                PathBuf::from(path)
-            }
-            _ => {
-                let path = directory.join("postern.v");
-                write(&path, &hdl::emit_top(width));
-                path
-            }
-        };
-        let prefix = format!("Vpostern{width}");
+        let verilog = given.cloned().unwrap_or_else(|| {
+            let path = directory.join("postern.v");
+            let text = match model.has_rings {
+                true => hdl::emit_card(),
+                false => hdl::emit_top(model.width),
+            };
+            write(&path, &text);
+            path
+        });
         run(Command::new("verilator")
             // Debian's program finds its own files; a stale variable would mislead it.
             .env_remove("VERILATOR_ROOT")
@@ -103,7 +143,7 @@ mod rtl {
                 "-Wno-lint",
                 "-Wno-fatal",
             ])
-            .args(["--top-module", hdl::TOP, "--prefix", &prefix, "--Mdir"])
+            .args(["--top-module", hdl::TOP, "--prefix", model.prefix, "--Mdir"])
             .args([directory.as_os_str(), verilog.as_os_str()]));
         directory
     }
@@ -151,7 +191,7 @@ mod rtl {
     }
 
     /// Whether Verilator put code into this file that does not run every clock.
-    fn is_seldom(source: &PathBuf) -> bool {
+    fn is_seldom(source: &Path) -> bool {
         let name = source.file_name().unwrap_or_default().to_string_lossy();
         name.contains("__Slow") || name.contains("__Trace")
     }

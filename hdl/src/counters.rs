@@ -10,7 +10,10 @@
 //! read  ─► │ ─► low half ──────────► │ ──────► high half ─► value
 //! ```
 
-use layout::csr::{COUNTER_COUNT, PUNT_OVERFLOW, RX_BYTES_0, RX_FRAMES_0, TX_BYTES_0, TX_FRAMES_0};
+use layout::csr::{
+    COUNTER_COUNT, PUNT_OVERFLOW, PUNT_RING_FULL, RX_BYTES_0, RX_FRAMES_0, TLP_UNEXPECTED,
+    TX_BYTES_0, TX_FRAMES_0,
+};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -21,6 +24,11 @@ pub const READ_CLOCKS: usize = 3;
 const HOST: u64 = 2;
 /// Index of the overflow counter within the counters of frames sent.
 const OVERFLOW: u64 = 3;
+
+/// Counters of what the dma block and the endpoint see, `PUNT_RING_FULL` and the next.
+pub const RARE: usize = 9;
+/// Index of the first of them within its group of sixteen.
+const FIRST_RARE: u64 = PUNT_RING_FULL as u64 % 16;
 
 /// All counters; see the module's text.
 #[derive(LogicBlock)]
@@ -49,6 +57,8 @@ pub struct Counters {
     pub kept_length: Signal<In, Bits<16>>,
     /// A punted frame did not fit. Never in one clock with `sent` or `kept`.
     pub lost: Signal<In, Bit>,
+    /// Counter n from `PUNT_RING_FULL` on: an event.
+    pub rare: [Signal<In, Bit>; RARE],
     /// Counter to read.
     pub index: Signal<In, Bits<7>>,
     /// Its value.
@@ -60,6 +70,21 @@ pub struct Counters {
     rx_bytes: Bank<2>,
     tx_frames: Bank<2>,
     tx_bytes: Bank<2>,
+    seldom: Bank<4>,
+    /// Rare events that are not counted yet; each has its turn every sixteen clocks.
+    pending: [DFF<Bits<5>>; RARE],
+    turn: DFF<Bits<4>>,
+    amount: Signal<Local, Bits<5>>,
+    rare_busy: Signal<Local, Bit>,
+    rare_index: Signal<Local, Bits<4>>,
+    block: Signal<Local, Bits<3>>,
+    turn_of: [Constant<Bits<4>>; RARE],
+    first_rare: Constant<Bits<4>>,
+    last_rare: Constant<Bits<4>>,
+    rare_block: Constant<Bits<3>>,
+    one_turn: Constant<Bits<4>>,
+    one_event: Constant<Bits<5>>,
+    no_event: Constant<Bits<5>>,
     group: Signal<Local, Bits<5>>,
     member: Signal<Local, Bits<2>>,
     is_reason: Signal<Local, Bit>,
@@ -92,6 +117,7 @@ impl Default for Counters {
             kept: Signal::default(),
             kept_length: Signal::default(),
             lost: Signal::default(),
+            rare: std::array::from_fn(|_| Default::default()),
             index: Signal::default(),
             value: Signal::default(),
             busy: Signal::default(),
@@ -100,6 +126,20 @@ impl Default for Counters {
             rx_bytes: Bank::default(),
             tx_frames: Bank::default(),
             tx_bytes: Bank::default(),
+            seldom: Bank::default(),
+            pending: std::array::from_fn(|_| Default::default()),
+            turn: DFF::default(),
+            amount: Signal::default(),
+            rare_busy: Signal::default(),
+            rare_index: Signal::default(),
+            block: Signal::default(),
+            turn_of: std::array::from_fn(|i| Constant::new((FIRST_RARE + i as u64).to_bits())),
+            first_rare: Constant::new(FIRST_RARE.to_bits()),
+            last_rare: Constant::new((FIRST_RARE + RARE as u64 - 1).to_bits()),
+            rare_block: Constant::new(u64::from(PUNT_RING_FULL / 16).to_bits()),
+            one_turn: Constant::new(1.into()),
+            one_event: Constant::new(1.into()),
+            no_event: Constant::new(0.into()),
             group: Signal::default(),
             member: Signal::default(),
             is_reason: Signal::default(),
@@ -122,8 +162,9 @@ impl Default for Counters {
 impl Logic for Counters {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, turn);
         clock!(
-            self, clock, reasons, rx_frames, rx_bytes, tx_frames, tx_bytes
+            self, clock, reasons, rx_frames, rx_bytes, tx_frames, tx_bytes, seldom
         );
         self.reasons.count.next = self.judged.val();
         self.reasons.count_index.next = self.judged_reason.val();
@@ -151,6 +192,33 @@ impl Logic for Counters {
         self.tx_bytes.count.next = self.sent.val() | self.kept.val();
         self.tx_bytes.count_index.next = self.sent_index.val();
         self.tx_bytes.amount.next = self.sent_bytes.val();
+
+        // Rare events may come together: they wait for their turn, and are counted with those that came since.
+        self.turn.d.next = self.turn.q.val() + self.one_turn.val();
+        self.amount.next = self.no_event.val();
+        self.rare_busy.next = false;
+        for i in 0..9 {
+            self.pending[i].clock.next = self.clock.val();
+            self.pending[i].d.next = self.pending[i].q.val();
+            if self.rare[i].val() {
+                self.pending[i].d.next = self.pending[i].q.val() + self.one_event.val();
+            }
+            if self.turn.q.val() == self.turn_of[i].val() {
+                self.amount.next = self.pending[i].q.val();
+                self.pending[i].d.next = self.no_event.val();
+                if self.rare[i].val() {
+                    self.pending[i].d.next = self.one_event.val();
+                }
+            }
+            self.rare_busy.next =
+                self.rare_busy.val() | self.rare[i].val() | self.pending[i].q.val().any();
+        }
+        self.seldom.count.next = self.amount.val().any();
+        self.seldom.count_index.next = self.turn.q.val();
+        self.seldom.amount.next = bit_cast::<16, 5>(self.amount.val());
+        self.rare_index.next = self.index.val().get_bits::<4>(0);
+        self.block.next = self.index.val().get_bits::<3>(4);
+        self.seldom.index.next = self.rare_index.val();
 
         // Counters 0..64 are reasons; behind them come groups of four.
         self.group.next = self.index.val().get_bits::<5>(2);
@@ -187,7 +255,15 @@ impl Logic for Counters {
         {
             self.value.next = self.tx_frames.value.val();
         }
+        if (self.block.val() == self.rare_block.val())
+            & (self.rare_index.val() >= self.first_rare.val())
+            & (self.rare_index.val() <= self.last_rare.val())
+        {
+            self.value.next = self.seldom.value.val();
+        }
         self.busy.next = self.reasons.busy.val()
+            | self.rare_busy.val()
+            | self.seldom.busy.val()
             | self.rx_frames.busy.val()
             | self.rx_bytes.busy.val()
             | self.tx_frames.busy.val()
@@ -379,5 +455,10 @@ fn group_of(first: u32) -> Constant<Bits<5>> {
     Constant::new(u64::from(first / 4).to_bits())
 }
 
+// The kernel counts them one by one, within one group of sixteen.
+const _: () = assert!(
+    TLP_UNEXPECTED - PUNT_RING_FULL + 1 == RARE as u32
+        && TLP_UNEXPECTED / 16 == PUNT_RING_FULL / 16
+);
 // The kernel takes the lower half of the indexes for reasons.
 const _: () = assert!(COUNTER_COUNT == 128);

@@ -6,6 +6,7 @@
 //! inject ─┘           └─► window ─► parser ─► flow ─► destination ─► acl ─► decide ┘            └─► punt
 //!                                   └──── Header ────┘└────── Judged ─────┘└ Ruling
 //!                 csr: registers, table operations, punt and inject windows;  counters
+//!                 dma: punt rings and inject ring ─► pcie: endpoint
 //! ```
 //!
 //! rust-hdl is frozen and prints wrong Verilog for some expression forms. Kernels keep to a plain
@@ -63,6 +64,8 @@ pub mod steer;
 pub mod punt;
 /// Frames from the host.
 pub mod inject;
+/// Rings in host memory.
+pub mod dma;
 /// What is counted.
 pub mod counters;
 /// What the host sees.
@@ -72,27 +75,50 @@ pub mod csr;
 pub mod pcie;
 
 /// The pipeline wired up.
+pub mod core;
+/// The card without rings.
 pub mod top;
+/// The card with rings.
+pub mod card;
 
-/// Name of the top module in the Verilog of [`emit_top`].
+/// Name of the top module in the Verilog of [`emit_top`] and [`emit_card`].
 pub const TOP: &str = "postern";
 
-/// Stream widths the card exists in.
+/// Stream widths the card without rings exists in. The card with rings has 64 bits.
 pub const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
-/// Verilog of the whole card with streams `width` bits wide (64, 128, 256 or 512). The same text every time.
+/// Verilog of the whole card without rings, with streams `width` bits wide (64, 128, 256 or 512). The same text every
+/// time.
 ///
 /// # Panics
 /// On another width, and when the circuit has an open signal or a logic loop.
 pub fn emit_top(width: usize) -> String {
     let build = csr::ident::Build::default();
-    match width {
+    apart(move || match width {
         64 => emit(TOP, top::Postern::<64, 8, 8, 2>::new(build)),
         128 => emit(TOP, top::Postern::<128, 16, 4, 4>::new(build)),
         256 => emit(TOP, top::Postern::<256, 32, 2, 8>::new(build)),
         512 => emit(TOP, top::Postern::<512, 64, 1, 16>::new(build)),
         _ => panic!("streams are 64, 128, 256 or 512 bits wide, not {width}"),
-    }
+    })
+}
+
+/// Verilog of the whole card with rings and PCIe. The same text every time.
+///
+/// # Panics
+/// When the circuit has an open signal or a logic loop.
+pub fn emit_card() -> String {
+    apart(|| emit(TOP, card::Card::new(csr::ident::Build::default())))
+}
+
+/// Prints on a stack of its own: a card is a value of some MiB, more than a thread of a test has.
+fn apart(print: impl FnOnce() -> String + Send + 'static) -> String {
+    let printer = std::thread::Builder::new().stack_size(64 << 20);
+    let text = printer
+        .spawn(print)
+        .expect("a thread can be started")
+        .join();
+    text.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Verilog of one circuit under the given module name.

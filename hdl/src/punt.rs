@@ -2,8 +2,8 @@
 //!
 //! Beats of punted frames come in and are never held up. A frame that does not fit is given back and counted;
 //! one that does appears to the host when its last beat is in. The host reads the oldest frame word by word, as
-//! often as it likes, and then pops it. A word is there [`READ_CLOCKS`] clocks after its number. Costs two
-//! block RAMs (at 64 bits) and about 350 LUTs.
+//! often as it likes, and then pops it. A word is there [`READ_CLOCKS`] clocks after its number. Or the dma block
+//! takes it beat by beat. Costs two block RAMs (at 64 bits) and about 350 LUTs.
 //!
 //! ```text
 //!            ┌ base of the frame coming in
@@ -39,6 +39,14 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     pub waiting: Signal<Out, Bits<5>>,
     /// Release the oldest frame.
     pub pop: Signal<In, Bit>,
+    /// The rings take the frames: `line` is read, not `word`.
+    pub takes: Signal<In, Bit>,
+    /// Beat of the oldest frame.
+    pub line: Signal<In, Bits<9>>,
+    /// That beat, three clocks later.
+    pub beat: Signal<Out, Bits<W>>,
+    /// `Metadata` of the oldest frame, and its beats above.
+    pub oldest: Signal<Out, Bits<86>>,
     /// Word of `PUNT_WINDOW` to read.
     pub word: Signal<In, Bits<9>>,
     /// The word.
@@ -77,9 +85,9 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     used_more: Signal<Local, Bits<10>>,
     freed: Signal<Local, Bits<10>>,
     metadata: Signal<Local, Bits<76>>,
-    oldest: Signal<Local, Bits<86>>,
+    front: Signal<Local, Bits<86>>,
     offset: Signal<Local, Bits<9>>,
-    line: Signal<Local, Bits<9>>,
+    window_line: Signal<Local, Bits<9>>,
     lane: Signal<Local, Bits<9>>,
     frame_word: Signal<Local, Bits<32>>,
     none10: Constant<Bits<10>>,
@@ -104,6 +112,10 @@ impl<const W: usize, const K: usize, const L: usize> Default for Punt<W, K, L> {
             in_valid: Signal::default(),
             waiting: Signal::default(),
             pop: Signal::default(),
+            takes: Signal::default(),
+            line: Signal::default(),
+            beat: Signal::default(),
+            oldest: Signal::default(),
             word: Signal::default(),
             data: Signal::default(),
             kept: Signal::default(),
@@ -133,9 +145,9 @@ impl<const W: usize, const K: usize, const L: usize> Default for Punt<W, K, L> {
             used_more: Signal::default(),
             freed: Signal::default(),
             metadata: Signal::default(),
-            oldest: Signal::default(),
+            front: Signal::default(),
             offset: Signal::default(),
-            line: Signal::default(),
+            window_line: Signal::default(),
             lane: Signal::default(),
             frame_word: Signal::default(),
             none10: Constant::new(0.into()),
@@ -196,13 +208,13 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
         self.queue.in_valid.next = self.keeps.val();
 
         // Frames leaving.
-        self.oldest.next = self.queue.out_data.val();
+        self.front.next = self.queue.out_data.val();
         self.pops.next = self.pop.val() & self.frames.q.val().any();
         self.queue.out_ready.next = self.pops.val();
         self.freed.next = self.none10.val();
         if self.pops.val() {
-            self.freed.next = self.oldest.val().get_bits::<10>(76);
-            self.head.d.next = self.head.q.val() + self.oldest.val().get_bits::<9>(76);
+            self.freed.next = self.front.val().get_bits::<10>(76);
+            self.head.d.next = self.head.q.val() + self.front.val().get_bits::<9>(76);
         }
         self.used_more.next = self.used.q.val();
         if self.keeps.val() {
@@ -218,11 +230,16 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
 
         // The host's window: address, two clocks of RAM, word of the beat.
         self.offset.next = self.word.val() - self.header_words.val();
-        self.line.next = self.offset.val() >> self.lane_bits.val();
+        self.window_line.next = self.offset.val() >> self.lane_bits.val();
         self.lane.next = self.offset.val() & self.lanes_mask.val();
-        self.position.d.next = self.head.q.val() + self.line.val();
+        self.position.d.next = self.head.q.val() + self.window_line.val();
+        if self.takes.val() {
+            self.position.d.next = self.head.q.val() + self.line.val();
+        }
         self.memory.read_enable.next = true;
         self.memory.read_address.next = self.position.q.val();
+        self.beat.next = self.memory.read_data.val();
+        self.oldest.next = self.front.val();
         self.frame_word.next = self.none32.val();
         for i in 0..L {
             if self.lane.val() == self.number[i].val() {
@@ -231,13 +248,13 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
         }
         self.result.d.next = self.frame_word.val();
         if self.word.val() == self.number[0].val() {
-            self.result.d.next = self.oldest.val().get_bits::<32>(0);
+            self.result.d.next = self.front.val().get_bits::<32>(0);
         }
         if self.word.val() == self.number[1].val() {
-            self.result.d.next = self.oldest.val().get_bits::<32>(32);
+            self.result.d.next = self.front.val().get_bits::<32>(32);
         }
         if self.word.val() == self.number[2].val() {
-            self.result.d.next = bit_cast::<32, 12>(self.oldest.val().get_bits::<12>(64));
+            self.result.d.next = bit_cast::<32, 12>(self.front.val().get_bits::<12>(64));
         }
         if self.word.val() == self.number[3].val() {
             self.result.d.next = self.none32.val();

@@ -1,8 +1,8 @@
 // The far end of the Verilated card's pins, and a C ABI around it.
 //
 // The clock loop lives here and not in Rust so that one call runs many clocks. What the pins mean is
-// in hdl/CONTRACT.md ("Streams") and in the port list of hdl/src/top.rs; numbers of registers come from
-// the caller. POSTERN_WIDTHS(X) is defined by build.rs as X(64) X(512) …, one Verilated class each.
+// in hdl/CONTRACT.md ("Streams", "Bus") and in the port lists of hdl/src/top.rs and card.rs; numbers of registers come
+// from the caller. POSTERN_MODELS(X) is defined by build.rs as X(class, width, rings) …, one Verilated class each.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +24,7 @@ namespace {
 constexpr unsigned PORTS = 2;
 constexpr unsigned STAGES = 8;
 constexpr unsigned METADATA_WORDS = 3;
+constexpr uint64_t LINK_BUFFER = 512;  // bytes that a link takes over ahead of its speed
 constexpr uint64_t ACCESS_CLOCKS = 100000;  // a register that does not answer by then never will
 
 struct Verdict {
@@ -98,6 +99,13 @@ public:
     virtual void set_function(const LinkFunction& function) = 0;
     virtual void function_reset() = 0;
 
+    // A link that carries so many bytes a clock each way, with so many around each packet; at 0 it is as fast as the pins.
+    void set_link_speed(uint32_t rate, uint32_t framing) {
+        link_rate = rate;
+        link_framing = framing;
+        sending = receiving = 0;
+    }
+
     // No further than to the end of a packet of the card, or of the last frame on its way in.
     void until_event(uint64_t max) {
         const bool was_waiting = waiting();
@@ -148,6 +156,11 @@ public:
     std::deque<std::vector<uint32_t>> link_out;
     std::vector<uint32_t> link_given;  // keeps the last packet alive for the caller
     std::string fault;
+    uint32_t link_rate = 0;
+    uint32_t link_framing = 0;
+    // Bytes that the link has taken over and not carried yet, from the card and to it.
+    uint64_t sending = 0;
+    uint64_t receiving = 0;
 };
 
 template <class TOP, size_t BYTES> class VerilatedCard final : public Card {
@@ -230,9 +243,12 @@ private:
 
     template <class T> void drive_link(T& t) {
         if constexpr (HasLink<T>::value) {
-            t.pcie_tx_ready = 1;
-            t.pcie_rx_valid = !link_in.empty();
-            if (link_in.empty()) return;
+            sending -= sending < link_rate ? sending : link_rate;
+            receiving -= receiving < link_rate ? receiving : link_rate;
+            t.pcie_tx_ready = sending < LINK_BUFFER;
+            // A packet is shown when all of it has come.
+            t.pcie_rx_valid = !link_in.empty() && (is_arriving || receiving == 0);
+            if (!t.pcie_rx_valid) return;
             const LinkBeat& beat = link_in.front();
             t.pcie_rx_data = beat.data;
             t.pcie_rx_keep = beat.keep;
@@ -244,8 +260,13 @@ private:
 
     template <class T> void watch_link(T& t) {
         if constexpr (HasLink<T>::value) {
-            if (t.pcie_rx_valid && t.pcie_rx_ready) link_in.pop_front();
-            if (!t.pcie_tx_valid) return;
+            if (t.pcie_rx_valid && t.pcie_rx_ready) {
+                is_arriving = !t.pcie_rx_last;
+                if (link_rate) receiving += keep_bytes(t.pcie_rx_keep) + (t.pcie_rx_last ? link_framing : 0);
+                link_in.pop_front();
+            }
+            if (!t.pcie_tx_valid || !t.pcie_tx_ready) return;
+            if (link_rate) sending += keep_bytes(t.pcie_tx_keep) + (t.pcie_tx_last ? link_framing : 0);
             const bool is_pair = t.pcie_tx_keep == 0xff;
             if (!is_pair && !(t.pcie_tx_last && t.pcie_tx_keep == 0x0f)) fail("the link's keep has a gap");
             packet.push_back(static_cast<uint32_t>(t.pcie_tx_data));
@@ -372,6 +393,8 @@ private:
         seen.push_back(std::move(record));
     }
 
+    static uint64_t keep_bytes(uint64_t keep) { return __builtin_popcountll(keep); }
+
     static uint64_t mask(size_t count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
 
     VerilatedContext context;
@@ -381,6 +404,7 @@ private:
     std::deque<Verdict> verdicts;
     std::deque<StageClock> stages[STAGES];
     std::vector<uint32_t> packet;  // of the card, as far as it has come
+    bool is_arriving = false;      // a packet to the card, in part
     bool acknowledged = false;
     uint32_t answer = 0;
 };
@@ -400,14 +424,12 @@ struct PosternRecord {
     uint32_t port;
 };
 
-Card* postern_card_new(uint32_t width) {
-    switch (width) {
-#define POSTERN_CASE(WIDTH) \
-    case WIDTH: \
-        return new VerilatedCard<Vpostern##WIDTH, WIDTH / 8>();
-        POSTERN_WIDTHS(POSTERN_CASE)
+// Null when no such card was built.
+Card* postern_card_new(uint32_t width, bool has_rings) {
+#define POSTERN_CASE(CLASS, WIDTH, RINGS) \
+    if (width == WIDTH && has_rings == RINGS) return new VerilatedCard<CLASS, WIDTH / 8>();
+    POSTERN_MODELS(POSTERN_CASE)
 #undef POSTERN_CASE
-    }
     return nullptr;
 }
 
@@ -459,6 +481,8 @@ bool postern_card_has_link(const Card* card) { return card->has_link(); }
 void postern_card_set_function(Card* card, const LinkFunction* function) { card->set_function(*function); }
 
 void postern_card_function_reset(Card* card) { card->function_reset(); }
+
+void postern_card_set_link_speed(Card* card, uint32_t rate, uint32_t framing) { card->set_link_speed(rate, framing); }
 
 void postern_card_until_event(Card* card, uint64_t max_clocks) { card->until_event(max_clocks); }
 

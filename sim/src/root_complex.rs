@@ -20,10 +20,14 @@ pub const BAR0_ADDRESS: u64 = 0xd000_0000;
 pub const CARD_ID: u16 = 0x0100;
 /// Bus 0, device 0, function 0: the root complex.
 pub const ROOT_ID: u16 = 0x0000;
+/// Bus 2, device 0, function 0: another device, which may ask the card too.
+pub const PEER_ID: u16 = 0x0200;
 /// Bit of BAR0 in `rx_bar`.
 const BAR0_HIT: u8 = 1 << 0;
 /// Clocks in which the card may still go by what configuration space said before.
 const GRACE_CLOCKS: u64 = 256;
+/// Clocks between two looks at whether a packet is taken.
+const TAKING_CLOCKS: u64 = 4;
 /// Clocks for a register access before the card is called dead.
 const ACCESS_CLOCKS: u64 = 100_000;
 
@@ -94,6 +98,8 @@ pub struct RootComplex {
     settings: Settings,
     answers: Answers,
     access: Option<Access>,
+    /// Others than the host ask the card too.
+    has_peers: bool,
     fault: Option<String>,
 }
 
@@ -114,6 +120,7 @@ impl RootComplex {
             settings,
             answers: Answers::new(&settings),
             access: None,
+            has_peers: false,
             fault: None,
         }
     }
@@ -183,9 +190,10 @@ impl RootComplex {
     /// Runs until no completion is on its way, as a reset of the function must wait.
     pub fn settle(&mut self, pins: &mut dyn Pins) {
         let end = pins.cycle().saturating_add(ACCESS_CLOCKS);
-        while (self.answers.next_due().is_some() || !pins.is_taken()) && pins.cycle() < end {
+        while self.answers.next_due().is_some() && pins.cycle() < end {
             self.run_some(pins, end);
         }
+        self.give(pins);
     }
 
     /// Reads a register; all ones when the card fails the read, as a host sees it.
@@ -229,11 +237,7 @@ impl RootComplex {
             is_poisoned: false,
         };
         pins.offer(&packet.encode(), BAR0_HIT);
-        let end = pins.cycle().saturating_add(ACCESS_CLOCKS);
-        while !pins.is_taken() && pins.cycle() < end {
-            self.run_some(pins, end);
-        }
-        if !pins.is_taken() {
+        if !self.give(pins) {
             self.fail(
                 pins.cycle(),
                 &format!("a write of {offset:#x} is not taken"),
@@ -241,8 +245,31 @@ impl RootComplex {
         }
     }
 
+    /// Runs until the card has taken all that was offered; false if it does not.
+    fn give(&mut self, pins: &mut dyn Pins) -> bool {
+        let end = pins.cycle().saturating_add(ACCESS_CLOCKS);
+        while !pins.is_taken() && pins.cycle() < end {
+            // Nothing else need happen: a look now and then.
+            let soon = pins.cycle() + TAKING_CLOCKS;
+            self.run_some(pins, end.min(soon));
+        }
+        pins.is_taken()
+    }
+
+    /// Sends the card any packet, right or wrong. From now on what the card answers others than the host is not judged.
+    pub fn disturb(&mut self, pins: &mut dyn Pins, packet: &[u32], bar: u8) {
+        self.has_peers = true;
+        pins.offer(packet, bar);
+        if !self.give(pins) {
+            self.fail(pins.cycle(), &format!("packet {packet:08x?} is not taken"));
+        }
+    }
+
     /// Serves or takes in a packet of the card.
     pub fn receive(&mut self, cycle: u64, packet: &[u32]) {
+        if self.has_peers && is_for_a_peer(packet) {
+            return;
+        }
         let served = match Tlp::decode(packet) {
             Err(error) => Err(error.to_string()),
             Ok(Tlp::MemoryRead { request, dwords }) => self.serve_read(cycle, request, dwords),
@@ -356,6 +383,15 @@ impl RootComplex {
             self.fault = Some(format!("clock {cycle}: {reason}"));
         }
     }
+}
+
+/// A completion of any kind with another requester than the host.
+fn is_for_a_peer(packet: &[u32]) -> bool {
+    let is_completion = packet.first().is_some_and(|word| word >> 24 & 0x1e == 0x0a);
+    is_completion
+        && packet
+            .get(2)
+            .is_some_and(|word| word >> 16 != ROOT_ID.into())
 }
 
 /// What bytes show that nobody asked for.

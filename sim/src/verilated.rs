@@ -20,7 +20,7 @@ use crate::bus::{Function, Host};
 use crate::card::{Body, Card, Record};
 use crate::root_complex::{CARD_ID, Pins, RootComplex, Settings};
 
-/// Widths of the packet streams that were built in.
+/// Widths of the packet streams of the cards without rings that were built in.
 pub const WIDTHS: &[usize] = &include!(concat!(env!("OUT_DIR"), "/widths.rs"));
 
 /// The RTL card.
@@ -30,6 +30,7 @@ pub struct Verilated {
     /// The far end of the PCIe pins, if there are any.
     root: Option<RootComplex>,
     width: usize,
+    has_rings: bool,
     ready: [u32; PORTS],
     valid: u32,
 }
@@ -39,18 +40,31 @@ pub struct Verilated {
 unsafe impl Send for Verilated {}
 
 impl Verilated {
-    /// A card after power-on whose streams are this many bits wide.
+    /// A card without rings after power-on whose streams are this many bits wide.
     ///
     /// # Panics
     /// If that width is not among [`WIDTHS`].
     pub fn new(width: usize) -> Self {
-        let handle = make(width);
+        Self::power_on(width, false)
+    }
+
+    /// The card with rings after power-on. Its streams are 64 bits wide.
+    ///
+    /// # Panics
+    /// If it was not built in, because another one was given to the build.
+    pub fn with_rings() -> Self {
+        Self::power_on(64, true)
+    }
+
+    fn power_on(width: usize, has_rings: bool) -> Self {
+        let handle = make(width, has_rings);
         // SAFETY: the handle is live.
         let has_link = unsafe { postern_card_has_link(handle.as_ptr()) };
         let mut card = Self {
             handle,
             root: has_link.then(|| RootComplex::new(Settings::default())),
             width,
+            has_rings,
             ready: [u32::MAX; PORTS],
             valid: u32::MAX,
         };
@@ -68,6 +82,20 @@ impl Verilated {
         if let Some(root) = &mut self.root {
             root.set_settings(settings);
             self.tell_function();
+        }
+    }
+
+    /// Lets the link carry so many bytes a clock each way, with so many around each packet; at 0 it is as fast as its
+    /// pins.
+    pub fn set_link_speed(&mut self, rate: u32, framing: u32) {
+        // SAFETY: the handle is live.
+        unsafe { postern_card_set_link_speed(self.handle.as_ptr(), rate, framing) }
+    }
+
+    /// Sends the card a packet of a test's making, if it has a link.
+    pub fn disturb(&mut self, packet: &[u32], bar: u8) {
+        if let Some(root) = &mut self.root {
+            root.disturb(&mut Link(self.handle), packet, bar);
         }
     }
 
@@ -166,11 +194,13 @@ impl Pins for Link {
 }
 
 /// A new instance of the circuits.
-fn make(width: usize) -> NonNull<Opaque> {
+fn make(width: usize, has_rings: bool) -> NonNull<Opaque> {
     // SAFETY: takes any number; gives a live object that nobody else has, or null.
-    let handle = unsafe { postern_card_new(width as u32) };
-    NonNull::new(handle)
-        .unwrap_or_else(|| panic!("no RTL {width} bits wide was built; there is {WIDTHS:?}"))
+    let handle = unsafe { postern_card_new(width as u32, has_rings) };
+    let with = if has_rings { "with" } else { "without" };
+    NonNull::new(handle).unwrap_or_else(|| {
+        panic!("no RTL {width} bits wide {with} rings was built; without, there is {WIDTHS:?}")
+    })
 }
 
 impl Drop for Verilated {
@@ -196,7 +226,7 @@ impl Card for Verilated {
     }
 
     fn reset(&mut self) {
-        let mut fresh = Self::new(self.width);
+        let mut fresh = Self::power_on(self.width, self.has_rings);
         if let Some(mut root) = self.root.take() {
             root.restart();
             fresh.root = Some(root);
@@ -389,7 +419,7 @@ struct LinkFunction {
 const _: () = assert!(STAGES.len() == 8 && Metadata::WORDS == 3 && PORTS == 2);
 
 unsafe extern "C" {
-    fn postern_card_new(width: u32) -> *mut Opaque;
+    fn postern_card_new(width: u32, has_rings: bool) -> *mut Opaque;
     fn postern_card_free(card: *mut Opaque);
     fn postern_card_feed(card: *mut Opaque, port: u32, bytes: *const u8, count: usize);
     fn postern_card_step(card: *mut Opaque, clocks: u64);
@@ -399,6 +429,7 @@ unsafe extern "C" {
     fn postern_card_has_link(card: *const Opaque) -> bool;
     fn postern_card_set_function(card: *mut Opaque, function: *const LinkFunction);
     fn postern_card_function_reset(card: *mut Opaque);
+    fn postern_card_set_link_speed(card: *mut Opaque, rate: u32, framing: u32);
     fn postern_card_until_event(card: *mut Opaque, max_clocks: u64);
     fn postern_card_is_waiting(card: *const Opaque) -> bool;
     fn postern_card_offer(card: *mut Opaque, dwords: *const u32, count: usize, bar: u32);

@@ -7,45 +7,52 @@ use layout::desc::Reason;
 use sim::verilated::WIDTHS;
 use sim::{Access, Body, Card, Verilated};
 
+/// The cards with streams of 64 bits: registers behind a bus, and behind a link.
+fn narrow() -> [Verilated; 2] {
+    [Verilated::new(64), Verilated::with_rings()]
+}
+
 #[test]
 fn ident_block_tells_the_verilated_board_and_its_width() {
-    for width in WIDTHS {
-        let mut card = Verilated::new(*width);
+    let widths = WIDTHS.iter().map(|width| (*width, Verilated::new(*width)));
+    for (width, mut card) in widths.chain([(64, Verilated::with_rings())]) {
         assert_eq!(card.bar_read(csr::MAGIC), csr::MAGIC_VALUE);
         assert_eq!(
             card.bar_read(csr::LAYOUT_HASH_LOW),
             layout::LAYOUT_HASH as u32
         );
         assert_eq!(card.bar_read(csr::BOARD), 1);
-        assert_eq!(card.bar_read(csr::DATA_WIDTH) as usize, *width);
+        assert_eq!(card.bar_read(csr::DATA_WIDTH) as usize, width);
         assert_eq!(card.fault(), None);
     }
 }
 
 #[test]
 fn reset_starts_from_power_on() {
-    let mut card = Verilated::new(64);
-    card.bar_write(csr::SCRATCH, 7);
-    card.feed(0, &[0; 60]);
-    card.reset();
-    assert_eq!(
-        (card.bar_read(csr::SCRATCH), card.counter(csr::RX_FRAMES_0)),
-        (0, 0)
-    );
-    assert!(card.run(1_000) && card.next_record().is_none());
+    for mut card in narrow() {
+        card.bar_write(csr::SCRATCH, 7);
+        card.feed(0, &[0; 60]);
+        card.reset();
+        assert_eq!(
+            (card.bar_read(csr::SCRATCH), card.counter(csr::RX_FRAMES_0)),
+            (0, 0)
+        );
+        assert!(card.run(1_000) && card.next_record().is_none());
+    }
 }
 
 #[test]
 fn step_runs_exactly_that_many_clocks_and_a_closed_port_is_never_idle() {
-    let mut card = Verilated::new(64);
-    let start = card.cycle();
-    card.step(123);
-    assert_eq!(card.cycle(), start + 123);
-    card.set_ready_pattern([0, u32::MAX]);
-    assert!(card.inject(0, false, &[1; 60]));
-    assert!(!card.run(2_000));
-    card.set_ready_pattern([u32::MAX; 2]);
-    assert!(card.run(2_000));
+    for mut card in narrow() {
+        let start = card.cycle();
+        card.step(123);
+        assert_eq!(card.cycle(), start + 123);
+        card.set_ready_pattern([0, u32::MAX]);
+        assert!(card.inject(0, false, &[1; 60]));
+        assert!(!card.run(2_000));
+        card.set_ready_pattern([u32::MAX; 2]);
+        assert!(card.run(2_000));
+    }
 }
 
 #[test]

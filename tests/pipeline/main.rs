@@ -118,6 +118,13 @@ fn rtl_64_bit_equals_the_model() {
     compare(64, 200_000, &mut sim::Verilated::new(64));
 }
 
+/// The same core behind its endpoint: registers are packets of the link.
+#[cfg(feature = "verilator")]
+#[test]
+fn rtl_with_rings_equals_the_model() {
+    compare(64, 20_000, &mut sim::Verilated::with_rings());
+}
+
 /// A broken circuit that stands in for the 64-bit card is built alone; then there is nothing to do here.
 #[cfg(feature = "verilator")]
 #[test]

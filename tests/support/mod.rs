@@ -12,6 +12,6 @@ pub fn cards() -> Vec<(&'static str, Box<dyn Card>)> {
     vec![
         ("model", Box::new(sim::Model::new(64))),
         #[cfg(feature = "verilator")]
-        ("rtl", Box::new(sim::Verilated::new(64))),
+        ("rtl", Box::new(sim::Verilated::with_rings())),
     ]
 }

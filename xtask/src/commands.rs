@@ -89,7 +89,8 @@ pub struct FuzzOptions {
     first_seed: u64,
 }
 
-/// Random policies and frames, far more than the tests take: RTL against model, compiler against evaluator.
+/// Random policies and frames, far more than the tests take: RTL against model, compiler against evaluator, rings on a
+/// bad bus.
 pub fn fuzz(options: &FuzzOptions) -> Result {
     requirements::ensure(&[SIMULATION, NEXTEST])?;
     run(cargo([
@@ -107,8 +108,11 @@ pub fn fuzz(options: &FuzzOptions) -> Result {
         "pipeline",
         "--test",
         "compile",
+        "--test",
+        "dma",
         "-E",
-        "test(rtl_64_bit_equals_the_model) | test(tables_say_what_the_evaluator_says)",
+        "test(rtl_64_bit_equals_the_model) | test(tables_say_what_the_evaluator_says) \
+         | test(nothing_is_lost_doubled_or_changed_whatever_the_bus_does)",
     ])
     .env("POSTERN_PACKETS", options.packets.to_string())
     .env("POSTERN_FIRST_SEED", options.first_seed.to_string()))

@@ -1,6 +1,6 @@
-//! Deliberate faults in the printed Verilog of the card: the test suite must notice each of them.
+//! Deliberate faults in the printed Verilog of the cards: the test suite must notice each of them.
 //!
-//! `tests/mutants.toml` lists them and the tests that judge. The tests build the card from the file
+//! `tests/mutants.toml` lists them and the tests that judge. The tests build a card from the file
 //! that `POSTERN_RTL_VERILOG` names (sim/build.rs), one fault at a time.
 
 use std::fs;
@@ -44,6 +44,8 @@ struct Plan {
     /// Frames that the suite may take to notice.
     frames: u64,
     mutation: Vec<Mutation>,
+    /// The same for the card with rings.
+    rings: Option<Box<Plan>>,
 }
 
 /// Nextest's exit code when everything was built and a test failed.
@@ -58,41 +60,32 @@ pub fn mutants(options: &Options) -> Result {
         .map_err(|error| Failure::Check(format!("{}: {error}", list.display())))?;
     let folder = target().join("mutants");
     fs::create_dir_all(&folder).map_err(at(&folder))?;
-    let sound = verilog::emit_top(&folder.join("sound.v"))?;
+    let mut cards = vec![Card {
+        name: "sound card",
+        sound: verilog::emit_top(&folder.join("sound.v"))?,
+        plan: &plan,
+    }];
+    if let Some(plan) = &plan.rings {
+        cards.push(Card {
+            name: "sound card with rings",
+            sound: verilog::emit_card(&folder.join("sound-rings.v"))?,
+            plan,
+        });
+    }
     // All patterns are tried before the first slow build: none may have gone stale.
-    let broken = plan
-        .mutation
+    let broken = cards
         .iter()
-        .map(|fault| Ok((fault, fault.apply(&sound)?)));
-    let mut broken = broken.collect::<Result<Vec<_>>>()?;
-    if options.slice {
-        broken.truncate(plan.slice);
-    }
-    if let Some(part) = &options.only {
-        broken.retain(|(fault, _)| fault.name.contains(part.as_str()));
-    }
-
-    let judge = Judge {
-        suite: &plan.suite,
-        frames: plan.frames,
-        folder,
-    };
-    if judge.notices("sound card", &sound)? {
-        return Err(Failure::Check(
-            "the suite fails on the sound card: see its log".into(),
-        ));
-    }
-    let mut survivors = Vec::new();
-    for (fault, verilog) in &broken {
-        if !judge.notices(&fault.name, verilog)? {
-            survivors.push(fault.name.as_str());
+        .map(|card| card.broken(options))
+        .collect::<Result<Vec<_>>>()?;
+    let (mut count, mut survivors) = (0, Vec::new());
+    for (card, broken) in cards.iter().zip(&broken) {
+        if broken.is_empty() {
+            continue;
         }
+        count += broken.len();
+        survivors.extend(card.judge(&folder, broken)?);
     }
-    println!(
-        "    {} of {} faults caught",
-        broken.len() - survivors.len(),
-        broken.len()
-    );
+    println!("    {} of {count} faults caught", count - survivors.len());
     if survivors.is_empty() {
         return Ok(());
     }
@@ -100,6 +93,54 @@ pub fn mutants(options: &Options) -> Result {
         "no test noticed: {}",
         survivors.join(", ")
     )))
+}
+
+/// A card and what is planned for it.
+struct Card<'a> {
+    name: &'static str,
+    sound: String,
+    plan: &'a Plan,
+}
+
+impl<'a> Card<'a> {
+    /// The faults to try, each with the Verilog that has it.
+    fn broken(&self, options: &Options) -> Result<Vec<(&'a Mutation, String)>> {
+        let broken = self
+            .plan
+            .mutation
+            .iter()
+            .map(|fault| Ok((fault, fault.apply(&self.sound)?)));
+        let mut broken = broken.collect::<Result<Vec<_>>>()?;
+        if options.slice {
+            broken.truncate(self.plan.slice);
+        }
+        if let Some(part) = &options.only {
+            broken.retain(|(fault, _)| fault.name.contains(part.as_str()));
+        }
+        Ok(broken)
+    }
+
+    /// The names of the faults that no test noticed.
+    fn judge(&self, folder: &Path, broken: &[(&'a Mutation, String)]) -> Result<Vec<&'a str>> {
+        let judge = Judge {
+            suite: &self.plan.suite,
+            frames: self.plan.frames,
+            folder: folder.to_owned(),
+        };
+        if judge.notices(self.name, &self.sound)? {
+            return Err(Failure::Check(format!(
+                "the suite fails on the {}: see its log",
+                self.name
+            )));
+        }
+        let mut survivors = Vec::new();
+        for (fault, verilog) in broken {
+            if !judge.notices(&fault.name, verilog)? {
+                survivors.push(fault.name.as_str());
+            }
+        }
+        Ok(survivors)
+    }
 }
 
 /// Runs the suite on one circuit after the other.

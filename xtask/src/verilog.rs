@@ -1,13 +1,18 @@
-//! The printed Verilog of the card or of one of its modules.
+//! The printed Verilog of a card or of one of its modules.
 
 use std::fs;
 use std::path::Path;
 
 use crate::process::{Result, at, capture, cargo};
 
-/// Prints the whole card, streams 64 bits wide, to a file and returns the text.
+/// Prints the whole card without rings, streams 64 bits wide, to a file and returns the text.
 pub fn emit_top(out: &Path) -> Result<String> {
     emit(out, &["--top"])
+}
+
+/// Prints the whole card with rings to a file and returns the text.
+pub fn emit_card(out: &Path) -> Result<String> {
+    emit(out, &["--card"])
 }
 
 /// Prints one module to a file and returns the text.

@@ -1,4 +1,4 @@
-//! Writes the Verilog of the card, or of one module, for simulation, lint, proof and bitstreams.
+//! Writes the Verilog of a card, or of one module, for simulation, lint, proof and bitstreams.
 
 use std::path::PathBuf;
 
@@ -30,6 +30,7 @@ const MODULES: &[(&str, Print)] = &[
 #[derive(Default)]
 struct Arguments {
     top: bool,
+    card: bool,
     module: Option<String>,
     width: Option<usize>,
     out: Option<PathBuf>,
@@ -43,10 +44,11 @@ fn main() {
     let Some(out) = arguments.out else {
         fail("--out FILE is missing")
     };
-    let text = match (arguments.top, &arguments.module) {
-        (true, None) => top(arguments.width.unwrap_or(64)),
-        (false, Some(name)) => module(name),
-        _ => fail("one of --top and --module is needed"),
+    let text = match (arguments.top, arguments.card, &arguments.module) {
+        (true, false, None) => top(arguments.width.unwrap_or(64)),
+        (false, true, None) => hdl::emit_card(),
+        (false, false, Some(name)) => module(name),
+        _ => fail("one of --top, --card and --module is needed"),
     };
     if let Err(error) = std::fs::write(&out, text) {
         fail(&format!("cannot write {}: {error}", out.display()));
@@ -82,6 +84,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--top" => arguments.top = true,
+            "--card" => arguments.card = true,
             "--module" => {
                 arguments.module = Some(words.next().ok_or("--module needs a name")?);
             }
@@ -101,7 +104,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 
 fn fail(message: &str) -> ! {
     eprintln!(
-        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --module NAME) --out FILE"
+        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --card | --module NAME) --out FILE"
     );
     std::process::exit(2)
 }

@@ -17,6 +17,8 @@ pub struct Build {
     pub git_hash: u32,
     /// `BUILD_TIME`.
     pub build_time: u32,
+    /// `CAPABILITIES` besides the windows, which every card has.
+    pub capabilities: u32,
 }
 
 impl Default for Build {
@@ -26,6 +28,7 @@ impl Default for Build {
             board: 1,
             git_hash: 0,
             build_time: 0,
+            capabilities: 0,
         }
     }
 }
@@ -56,7 +59,10 @@ impl Ident {
             (map::GIT_HASH, build.git_hash),
             (map::BUILD_TIME, build.build_time),
             (map::BOARD, build.board),
-            (map::CAPABILITIES, reset_of(map::CAPABILITIES)),
+            (
+                map::CAPABILITIES,
+                reset_of(map::CAPABILITIES) | build.capabilities,
+            ),
             (map::DATA_WIDTH, width as u32),
             (map::SIZE_ACL, Table::Acl.len() as u32),
             (map::SIZE_DESTINATION, layout::table::DESTINATIONS as u32),

@@ -9,7 +9,8 @@
 //!                               ├► control ────┤
 //!                               ├► table ──────┼─► OR ─► rdata, ack
 //!                               ├► counters ───┤
-//!                               └► punt window ┘      inject window: writes only
+//!                               ├► punt window ┤      inject window: writes only
+//!                               └► dma block ──┘      (not in every card)
 //! ```
 
 /// What the card is.
@@ -100,6 +101,12 @@ pub struct Csr {
     pub table_done: [Signal<In, Bit>; 8],
     /// What table n read, with `table_done`.
     pub table_read: [Signal<In, Bits<256>>; 8],
+    /// Byte address of a register outside of the core; `window_data` is what to write.
+    pub outside_address: Signal<Out, Bits<16>>,
+    /// Write it, high for one clock.
+    pub outside_write: Signal<Out, Bit>,
+    /// The register, or zero, up to four clocks later.
+    pub outside_data: Signal<In, Bits<32>>,
     ident: Ident,
     registers: Control,
     tables: TableWindow,
@@ -174,6 +181,9 @@ impl Default for Csr {
             table_entry2: Signal::default(),
             table_done: std::array::from_fn(|_| Default::default()),
             table_read: std::array::from_fn(|_| Default::default()),
+            outside_address: Signal::default(),
+            outside_write: Signal::default(),
+            outside_data: Signal::default(),
             ident: Ident::new(64, Build::default()),
             registers: Control::default(),
             tables: TableWindow::default(),
@@ -290,6 +300,8 @@ impl Logic for Csr {
         self.table_entry.next = self.tables.entry.val();
         self.table_entry2.next = self.tables.entry2.val();
 
+        self.outside_address.next = self.at.q.val();
+        self.outside_write.next = self.writes.q.val();
         self.window_word.next = self.at.q.val().get_bits::<9>(2);
         self.window_data.next = self.value.q.val();
         // Decoded in one clock, at work in the next.
@@ -323,7 +335,7 @@ impl Logic for Csr {
         self.shown.d.next = self.ident.data.val();
         self.asked.d.next = self.registers.data.val();
         self.told.d.next = self.tables.data.val();
-        self.seen.d.next = self.window.val();
+        self.seen.d.next = self.window.val() | self.outside_data.val();
         if self.ends.val() {
             self.answer.d.next =
                 (self.shown.q.val() | self.asked.q.val()) | (self.told.q.val() | self.seen.q.val());

@@ -94,7 +94,7 @@ fn settle<U: Block>(uut: &mut U) {
 }
 
 /// Verilates and compiles as one translation unit; the run-time library is compiled once.
-fn build(directory: &Path) {
+pub fn build(directory: &Path) {
     run(Command::new("verilator")
         .current_dir(directory)
         .args([

@@ -1,10 +1,13 @@
 //! What the circuit tests share: printing and linting Verilog, lock-step, random numbers.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod dma;
 pub mod endpoint;
+pub mod host;
 pub mod lockstep;
 pub mod packet;
 pub mod ports;
 pub mod random;
 pub mod tlp;
+pub mod verilated;
 pub mod verilog;

@@ -128,7 +128,7 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 fn make_card(engine: Engine) -> Result<Box<dyn Card>, String> {
     Ok(match engine {
         Engine::Model => Box::new(Model::new(64)),
-        Engine::Rtl => Box::new(sim::Verilated::new(64)),
+        Engine::Rtl => Box::new(sim::Verilated::with_rings()),
     })
 }
 

@@ -1,0 +1,28 @@
+//! Both cards on the bus: rings in host memory, interrupts, reset of the function, and what a bad host costs.
+
+use sim::{Card, Model};
+
+/// Memory and interrupts of the host, and a card set up in front of it.
+mod host;
+/// The section "Rings" of `hdl/CONTRACT.md`, line by line.
+mod rings;
+/// Repeatable random choices.
+#[cfg(feature = "verilator")]
+#[path = "../pipeline/random.rs"]
+#[allow(dead_code, reason = "the other suite uses all of it")]
+mod random;
+/// Random frames through the rings while the bus misbehaves.
+#[cfg(feature = "verilator")]
+mod campaign;
+/// Random packets of the link.
+#[cfg(feature = "verilator")]
+mod link;
+
+/// The cards that have rings.
+fn cards() -> Vec<(&'static str, Box<dyn Card>)> {
+    vec![
+        ("model", Box::new(Model::new(64))),
+        #[cfg(feature = "verilator")]
+        ("rtl", Box::new(sim::Verilated::with_rings())),
+    ]
+}
