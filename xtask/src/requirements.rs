@@ -81,6 +81,21 @@ pub const NAMESPACES: &[Requirement] = &[
         program: "ip",
     },
 ];
+/// A card between two network namespaces, seen from a guest under QEMU.
+pub const GUEST: &[Requirement] = &[
+    Program {
+        package: "iproute2",
+        program: "ip",
+    },
+    Program {
+        package: "procps",
+        program: "sysctl",
+    },
+    Program {
+        package: "binutils",
+        program: "strip",
+    },
+];
 /// Running the tests.
 pub const NEXTEST: &[Requirement] = &[Subcommand {
     package: "cargo-nextest",
