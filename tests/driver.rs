@@ -7,11 +7,13 @@ use std::collections::HashMap;
 
 use host::nic::{Error, Nic};
 use host::simulator::{Event, Simulator};
-use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
+use host::vfio::BAR0;
+use layout::csr::{self, CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
 use layout::desc::{Metadata, NO_ACE, Reason, Verdict};
 use layout::simulator::{FEED, Frame, REGION_INDEX};
 use layout::table::{
-    ACL_SLOTS, AclEntry, Adjacency, Destination, FLOW_SLOTS, FlowEntry, HOST_FRAME_BYTES, Interface,
+    ACL_SLOTS, AclEntry, Adjacency, Destination, FLOW_SLOTS, FlowEntry, HOST_FRAME_BYTES,
+    Interface, Operation, Table,
 };
 use support::{Bench, cards};
 
@@ -98,7 +100,37 @@ fn flow(sport: u16, adjacency: u8) -> FlowEntry {
 /// A flow from an address without order: consecutive ports alone spread so evenly that nothing moves.
 fn scattered(n: u16) -> FlowEntry {
     let src = 0x0a00_0000 | (u32::from(n).wrapping_mul(0x9e37_79b9) >> 8);
-    FlowEntry { src, ..flow(n, 1) }
+    let initiator = n.is_multiple_of(2);
+    FlowEntry {
+        src,
+        initiator,
+        ..flow(n, 1)
+    }
+}
+
+/// What a slot of the card holds, read without the driver's tables.
+fn held(nic: &mut Nic, slot: u16) -> FlowEntry {
+    let command = (Operation::Read as u32) << 4 | Table::Flow as u32;
+    let device = nic.device();
+    for (register, value) in [
+        (csr::TABLE_INDEX, slot.into()),
+        (csr::TABLE_COMMAND, command),
+    ] {
+        device
+            .region_write(BAR0, register.into(), &value.to_le_bytes())
+            .expect("a register");
+    }
+    let mut word = |register: u32| {
+        let mut bytes = [0; 4];
+        device
+            .region_read(BAR0, register.into(), &mut bytes)
+            .expect("a register");
+        u32::from_le_bytes(bytes)
+    };
+    while word(csr::TABLE_STATUS) & csr::TABLE_BUSY != 0 {}
+    let words: [u32; FlowEntry::WORDS] =
+        std::array::from_fn(|index| word(csr::TABLE_DATA + 4 * index as u32));
+    FlowEntry::unpack(&words)
 }
 
 fn frame_of(flow: &FlowEntry) -> Vec<u8> {
@@ -168,17 +200,17 @@ fn cards_that_do_not_fit_are_refused_untouched() {
     };
     let ours = format!("{:#018x}", layout::LAYOUT_HASH);
     let theirs = format!("{:#018x}", layout::LAYOUT_HASH & !0xffff_ffff | 0x0bad_cafe);
-    let text = refusal(layout::csr::LAYOUT_HASH_LOW, 0x0bad_cafe);
+    let text = refusal(csr::LAYOUT_HASH_LOW, 0x0bad_cafe);
     assert!(
         text.contains(&ours) && text.contains(&theirs),
         "both sides are named: {text}"
     );
-    let text = refusal(layout::csr::MAGIC, 0xffff_ffff);
+    let text = refusal(csr::MAGIC, 0xffff_ffff);
     assert!(
         text.contains("not a Postern card") && text.contains("0xffffffff"),
         "{text}"
     );
-    let text = refusal(layout::csr::SIZE_ACL, 2304);
+    let text = refusal(csr::SIZE_ACL, 2304);
     assert!(
         text.contains("2304 ACL slots") && text.contains("1152"),
         "{text}"
@@ -407,7 +439,7 @@ fn the_flow_table_takes_ninety_percent_and_loses_none_when_full() {
 }
 
 #[test]
-fn counts_follow_a_flow_that_moves() {
+fn counts_and_all_of_its_entry_follow_a_flow_that_moves() {
     on_each_card(|nic| {
         nic.set_adjacency(
             1,
@@ -436,6 +468,7 @@ fn counts_follow_a_flow_that_moves() {
                 .expect("statistics")
                 .expect("installed");
             assert_eq!(totals.packets, 2, "flow {n}");
+            assert_eq!(held(nic, metadata.flow), scattered(n), "flow {n}");
         }
         assert!(
             moved > 20,

@@ -169,7 +169,10 @@ fn finds_what_was_written_lowest_way_first() {
     for round in 0..24 {
         let key = keys[random.below(10) as usize];
         let other = keys[random.below(10) as usize];
-        let entry = FlowEntry::new(key, random_action(&mut random));
+        let entry = FlowEntry {
+            initiator: random.chance(50),
+            ..FlowEntry::new(key, random_action(&mut random))
+        };
         // Now and then where the key does not belong: another key is held then.
         let slot = match round % 6 {
             5 => random.below(FLOW_SLOTS as u64) as usize,

@@ -75,7 +75,7 @@ fn packed_widths_agree() {
     use layout::{desc, table};
     assert_eq!(record::Key::BITS, table::Key::BITS);
     assert_eq!(
-        record::Key::BITS + record::Action::BITS,
+        record::Key::BITS + record::Action::BITS + INITIATOR_BITS,
         table::FlowEntry::BITS
     );
     assert_eq!(record::Metadata::BITS, desc::Metadata::BITS);
@@ -103,3 +103,6 @@ fn a_swapped_field_is_seen() {
         expected(&layout::table::FlowStats::ENTRY)
     );
 }
+
+/// Of a flow entry, what lookups do not give.
+const INITIATOR_BITS: usize = 1;

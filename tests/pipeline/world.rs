@@ -139,7 +139,10 @@ impl World {
             }
             2 | 3 => {
                 let key = self.key(random);
-                let entry = FlowEntry::new(key, self.action(random, &key));
+                let entry = FlowEntry {
+                    initiator: random.percent(50),
+                    ..FlowEntry::new(key, self.action(random, &key))
+                };
                 let way = random.below(FLOW_WAYS);
                 let slot = way * FLOW_WAY_ENTRIES + flow_index(way, &key);
                 self.flows.insert(slot, entry);

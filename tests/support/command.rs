@@ -65,7 +65,7 @@ pub const ENGINES: &[&str] = &[
 
 /// `postern-card` beside `postern`. Cargo builds it for tests of the whole workspace, and not for those of this package
 /// alone.
-fn card_program() -> &'static Path {
+pub fn card_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let program = Path::new(env!("CARGO_BIN_EXE_postern")).with_file_name("postern-card");

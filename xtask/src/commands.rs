@@ -2,11 +2,14 @@
 
 use crate::dependencies;
 use crate::formal::formal;
+use crate::guest;
 use clap::Args;
 
 use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
-use crate::requirements::{self, FORMAL, NAMESPACES, NEXTEST, ROOT_COMPLEX, SIMULATION, SYNTHESIS};
+use crate::requirements::{
+    self, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, ROOT_COMPLEX, SIMULATION, SYNTHESIS,
+};
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
 
@@ -57,13 +60,22 @@ pub fn demo() -> Result {
 
 /// Everything that must hold before a change lands.
 pub fn test() -> Result {
-    requirements::ensure(&[SIMULATION, NAMESPACES, NEXTEST, FORMAL, ROOT_COMPLEX])?;
-    let mut steps = Steps::new(7);
+    requirements::ensure(&[
+        SIMULATION,
+        NAMESPACES,
+        NEXTEST,
+        FORMAL,
+        ROOT_COMPLEX,
+        GUEST,
+        LAB,
+    ])?;
+    let mut steps = Steps::new(8);
     steps.step("format", format);
     steps.step("lints", clippy);
     steps.step("dependency directions", dependencies::check);
     steps.step("proofs", formal);
     steps.step("endpoint under a root complex", root_complex);
+    steps.step("program in a guest", guest::guest_test_if_root);
     steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {
@@ -139,6 +151,8 @@ pub fn setup() -> Result {
         FORMAL,
         SYNTHESIS,
         ROOT_COMPLEX,
+        GUEST,
+        LAB,
     ])
 }
 

@@ -17,6 +17,8 @@ mod mutation;
 mod formal;
 /// The endpoint under a root complex that nobody here wrote.
 mod root_complex;
+/// The program that ships on a guest's real VFIO.
+mod guest;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
 /// Faults in the card that the tests must notice.
@@ -50,6 +52,8 @@ enum Command {
     Formal,
     /// The PCIe endpoint under the root complex of cocotbext-pcie
     RootComplex,
+    /// The program that ships, in a guest under QEMU, on the simulated card as a PCI device
+    GuestTest(guest::Options),
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
     /// Deliberate faults in the card, each of which the tests must notice
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => commands::fuzz(&options),
         Command::Formal => formal::formal(),
         Command::RootComplex => root_complex::root_complex(),
+        Command::GuestTest(options) => guest::guest_test(&options),
         Command::Synth(options) => synth::synth(&options),
         Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),

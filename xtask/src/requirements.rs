@@ -42,6 +42,14 @@ const PYTHON: Requirement = Program {
     package: "python3",
     program: "python3",
 };
+const IP: Requirement = Program {
+    package: "iproute2",
+    program: "ip",
+};
+const SYSCTL: Requirement = Program {
+    package: "procps",
+    program: "sysctl",
+};
 const PYTHON_VENV: Requirement = Module {
     package: "python3-venv",
     module: "ensurepip",
@@ -76,9 +84,26 @@ pub const NAMESPACES: &[Requirement] = &[
         package: "nftables",
         program: "nft",
     },
+    IP,
+    SYSCTL,
+];
+/// Real programs at both ends of a card.
+pub const LAB: &[Requirement] = &[
+    IP,
+    SYSCTL,
+    PYTHON,
     Program {
-        package: "iproute2",
-        program: "ip",
+        package: "curl",
+        program: "curl",
+    },
+];
+/// A card between two network namespaces, seen from a guest under QEMU.
+pub const GUEST: &[Requirement] = &[
+    IP,
+    SYSCTL,
+    Program {
+        package: "binutils",
+        program: "strip",
     },
 ];
 /// Running the tests.

@@ -192,7 +192,7 @@ entry! {
 }
 
 entry! {
-    /// One direction of a connection: key bits 0..108, action above.
+    /// One direction of a connection: key bits 0..108, action above, and what only the host looks at.
     FlowEntry {
         /// Key: destination port.
         dport: u16 = 16,
@@ -220,11 +220,13 @@ entry! {
         l4_port: u16 = 16,
         /// Action: translated address.
         address: u32 = 32,
+        /// Its packets come from the end that began the connection. The card keeps it for a host that starts again.
+        initiator: bool = 1,
     }
 }
 
 impl FlowEntry {
-    /// Joins a key and an action.
+    /// Joins a key and an action. Whose packets they are is another matter.
     pub fn new(key: Key, action: FlowAction) -> Self {
         let Key {
             dport,
@@ -257,6 +259,7 @@ impl FlowEntry {
             adjacency,
             l4_port,
             address,
+            initiator: false,
         }
     }
 

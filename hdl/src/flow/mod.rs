@@ -117,8 +117,8 @@ pub struct Flow {
     hashes: [Hash; FLOW_WAYS],
     /// Of the entry that the host reads: a multiplexer in front of `hashes` would be in the packets' way.
     read_hashes: [Hash; FLOW_WAYS],
-    ways: [Ram<Bits<158>, 10>; FLOW_WAYS],
-    stash: [DFF<Bits<168>>; FLOW_STASH],
+    ways: [Ram<Bits<159>, 10>; FLOW_WAYS],
+    stash: [DFF<Bits<169>>; FLOW_STASH],
     conclude: Conclude,
     counts: Stats,
     queue: Queue,
@@ -144,11 +144,11 @@ pub struct Flow {
     d_stash_action: DFF<Bits<60>>,
 
     state: DFF<State>,
-    entry: DFF<Bits<168>>,
+    entry: DFF<Bits<169>>,
     /// The entry being written, one clock after the state that says so.
     writing: DFF<Bit>,
     write_index: DFF<Bits<13>>,
-    write_entry: DFF<Bits<168>>,
+    write_entry: DFF<Bits<169>>,
     patience: DFF<Bits<6>>,
     /// Whether a packet may be let in, all from the last clock: nothing of the host's is in the way, its
     /// statistics have not waited too long, the FIFO has room.
@@ -162,15 +162,15 @@ pub struct Flow {
     addresses: DFF<Bit>,
     /// Place of the stash that the host reads, and the entry there.
     read_hit: [DFF<Bit>; FLOW_STASH],
-    read_stash: DFF<Bits<168>>,
+    read_stash: DFF<Bits<169>>,
 
     open: Signal<Local, Bit>,
     closes: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     stored_key: Signal<Local, Bits<98>>,
-    stash_word: Signal<Local, Bits<168>>,
-    read_word: Signal<Local, Bits<158>>,
+    stash_word: Signal<Local, Bits<169>>,
+    read_word: Signal<Local, Bits<159>>,
     read_index: Signal<Local, Bits<10>>,
     port: Signal<Local, Bits<10>>,
     stash_seen: Signal<Local, Bit>,
@@ -182,7 +182,7 @@ pub struct Flow {
     judged: Signal<Local, Judged>,
     writes: Signal<Local, Bit>,
     new_index: Signal<Local, Bits<13>>,
-    new_entry: Signal<Local, Bits<168>>,
+    new_entry: Signal<Local, Bits<169>>,
     write_way: Signal<Local, Bits<2>>,
     write_place: Signal<Local, Bits<3>>,
     read_way: Signal<Local, Bits<2>>,
@@ -202,7 +202,7 @@ impl Default for Flow {
     fn default() -> Self {
         assert_eq!(
             FlowEntry::BITS,
-            168,
+            169,
             "the ways hold entries without the low port bits"
         );
         assert_eq!(INDEX_BITS, 10, "as many low port bits as an index has");
@@ -347,7 +347,7 @@ impl Logic for Flow {
         self.closes.next = false;
         self.writes.next = false;
         self.new_index.next = self.index.val();
-        self.new_entry.next = self.data.val().get_bits::<168>(0);
+        self.new_entry.next = self.data.val().get_bits::<169>(0);
         self.counts.request.next = false;
         self.counts.clear.next = true;
         self.counts.slot.next = self.index.val();
@@ -431,7 +431,7 @@ impl Logic for Flow {
             State::WriteSecond => {
                 self.writes.next = true;
                 self.new_index.next = self.index2.val();
-                self.new_entry.next = self.data2.val().get_bits::<168>(0);
+                self.new_entry.next = self.data2.val().get_bits::<169>(0);
                 self.state.d.next = State::Done;
             }
             State::Done => {
@@ -495,7 +495,7 @@ impl Logic for Flow {
                 & !self.write_index.q.val().get_bit(12)
                 & (self.write_way.val() == i.to_bits::<2>());
             self.ways[i].write_address.next = self.write_index.q.val().get_bits::<10>(0);
-            self.ways[i].write_data.next = self.write_entry.q.val().get_bits::<158>(10);
+            self.ways[i].write_data.next = self.write_entry.q.val().get_bits::<159>(10);
             self.b_slot[i].clock.next = self.clock.val();
             self.b_slot[i].d.next = self.hashes[i].slot.val();
             self.c_slot[i].clock.next = self.clock.val();
@@ -614,18 +614,18 @@ impl Logic for Flow {
         self.read_stash.d.next = self.stash_word.val();
         self.port.next = self.read_index.val() ^ self.index.val().get_bits::<10>(0);
         if self.state.q.val() == State::ReadTake {
-            self.entry.d.next = bit_cast::<168, 158>(self.read_word.val()) << 10;
+            self.entry.d.next = bit_cast::<169, 159>(self.read_word.val()) << 10;
             if self.index.val().get_bit(12) {
                 self.entry.d.next = self.read_stash.q.val();
             }
         }
         if (self.state.q.val() == State::ReadPort) & self.entry.q.val().get_bit(108) {
-            self.entry.d.next = self.entry.q.val() | bit_cast::<168, 10>(self.port.val());
+            self.entry.d.next = self.entry.q.val() | bit_cast::<169, 10>(self.port.val());
         }
         if self.counts.done.val() {
-            self.entry.d.next = bit_cast::<168, 72>(self.counts.counts.val());
+            self.entry.d.next = bit_cast::<169, 72>(self.counts.counts.val());
         }
-        self.read_data.next = bit_cast::<256, 168>(self.entry.q.val());
+        self.read_data.next = bit_cast::<256, 169>(self.entry.q.val());
 
         self.counts.epoch.next = self.epoch.val();
         self.counts.event_valid.next = self.event_valid.val();

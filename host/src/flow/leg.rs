@@ -88,7 +88,7 @@ impl Leg {
     }
 
     /// The card's entry. It can translate one end only; `punt` leaves all to the host.
-    pub fn entry(&self, punt: bool) -> FlowEntry {
+    pub fn entry(&self, direction: Direction, punt: bool) -> FlowEntry {
         let (source, destination) = self.changes();
         let punt = punt || (source && destination);
         let mut action = FlowAction {
@@ -114,7 +114,10 @@ impl Leg {
                 dport
             };
         }
-        FlowEntry::new(self.key(), action)
+        FlowEntry {
+            initiator: direction == Direction::Forward,
+            ..FlowEntry::new(self.key(), action)
+        }
     }
 }
 
@@ -154,7 +157,7 @@ mod tests {
                 ..seen
             },
         )
-        .entry(false);
+        .entry(Direction::Forward, false);
         assert!(source.translate_source && !source.translate_destination && !source.punt);
         assert_eq!(
             (source.address, source.l4_port, source.adjacency),
@@ -167,7 +170,7 @@ mod tests {
                 ..seen
             },
         )
-        .entry(false);
+        .entry(Direction::Forward, false);
         assert!(!destination.translate_source && destination.translate_destination);
         assert_eq!(
             (destination.address, destination.l4_port),
@@ -181,9 +184,10 @@ mod tests {
                 ..seen
             },
         )
-        .entry(false);
+        .entry(Direction::Forward, false);
         assert!(both.punt && !both.translate_source && !both.translate_destination);
-        let none = leg(seen, seen).entry(false);
+        let none = leg(seen, seen).entry(Direction::Reverse, false);
+        assert!(source.initiator && !none.initiator);
         assert!(!none.punt && !none.translate_source && !none.translate_destination);
     }
 
@@ -213,7 +217,7 @@ mod tests {
             (icmp, Tuple { sport: 5, ..icmp }),
         ] {
             let leg = leg(seen, sent);
-            assert_eq!(Leg::of_entry(&leg.entry(false), 0), leg);
+            assert_eq!(Leg::of_entry(&leg.entry(Direction::Forward, false), 0), leg);
         }
     }
 
@@ -228,7 +232,7 @@ mod tests {
                 ..seen
             },
         )
-        .entry(false);
+        .entry(Direction::Forward, false);
         assert!(entry.translate_destination && !entry.translate_source);
         assert_eq!((entry.address, entry.l4_port), (0x0a00_0002, 5));
     }

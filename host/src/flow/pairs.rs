@@ -5,7 +5,7 @@
 
 use layout::table::{FlowEntry, FlowStats, Key};
 
-use super::leg::Leg;
+use super::leg::{Direction, Leg};
 use super::seeded::{Map, Seeded};
 
 /// A direction that was found on the card.
@@ -13,6 +13,8 @@ use super::seeded::{Map, Seeded};
 pub struct Found {
     /// What comes in and what leaves.
     pub leg: Leg,
+    /// Whose packets they are.
+    pub direction: Direction,
     /// Every packet goes to the host.
     pub punt: bool,
     /// What the card counted.
@@ -22,7 +24,7 @@ pub struct Found {
 /// What belongs together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
-    /// Directions that answer each other. Which one began is not known.
+    /// Directions that answer each other, that of the end that began first.
     pub both: Vec<[Found; 2]>,
     /// A direction whose answer was not found.
     pub alone: Vec<Found>,
@@ -36,6 +38,10 @@ pub fn pair(entries: &[(FlowEntry, FlowStats)], egress_of: impl Fn(u8) -> u8) ->
         .iter()
         .map(|(entry, stats)| Found {
             leg: Leg::of_entry(entry, egress_of(entry.adjacency)),
+            direction: match entry.initiator {
+                true => Direction::Forward,
+                false => Direction::Reverse,
+            },
             punt: entry.punt,
             stats: *stats,
         })
@@ -48,22 +54,22 @@ pub fn pair(entries: &[(FlowEntry, FlowStats)], egress_of: impl Fn(u8) -> u8) ->
             .map(|(at, found)| (found.leg.key(), at)),
     );
     let mut pairs = Pairs::default();
-    for (at, one) in found.iter().enumerate() {
+    for one in &found {
         if one.punt {
             pairs.punting.push(*one);
             continue;
         }
         let partner = answer_key(&one.leg)
-            .and_then(|key| index.get(&key).copied())
-            .filter(|other| {
-                let other = &found[*other];
-                !other.punt && answer_key(&other.leg) == Some(one.leg.key())
-            });
-        match partner {
-            Some(other) if other > at => pairs.both.push([*one, found[other]]),
-            // Its partner came first, or it is its own answer.
-            Some(other) if other < at => {}
-            _ => pairs.alone.push(*one),
+            .and_then(|key| index.get(&key))
+            .map(|other| found[*other])
+            // Two that both began, or neither, are no connection; least of all one that is its own answer.
+            .filter(|other| other.direction != one.direction)
+            .filter(|other| !other.punt && answer_key(&other.leg) == Some(one.leg.key()));
+        match (partner, one.direction) {
+            (Some(reverse), Direction::Forward) => pairs.both.push([*one, reverse]),
+            // Its partner brings it along.
+            (Some(_), Direction::Reverse) => {}
+            (None, _) => pairs.alone.push(*one),
         }
     }
     pairs
@@ -110,8 +116,12 @@ mod tests {
     }
 
     fn entries(legs: &[Leg], punt: bool) -> Vec<(FlowEntry, FlowStats)> {
+        let direction = |leg: &Leg| match leg.ingress {
+            1 => Direction::Forward,
+            _ => Direction::Reverse,
+        };
         legs.iter()
-            .map(|leg| (leg.entry(punt), FlowStats::default()))
+            .map(|leg| (leg.entry(direction(leg), punt), FlowStats::default()))
             .collect()
     }
 
@@ -149,6 +159,30 @@ mod tests {
             .collect();
         assert_eq!(told, conns);
         assert_eq!((pairs.alone, pairs.punting), (vec![], vec![]));
+    }
+
+    #[test]
+    fn who_began_is_what_the_entries_say() {
+        let seen = tuple(TCP, 1, 2, 3, 4);
+        let [forward, reverse] = legs(seen, seen);
+        let entry = |leg: &Leg, direction| (leg.entry(direction, false), FlowStats::default());
+        use Direction::{Forward, Reverse};
+        for (first, second, both) in [
+            (Forward, Reverse, vec![[forward, reverse]]),
+            (Reverse, Forward, vec![[reverse, forward]]),
+            (Forward, Forward, vec![]),
+            (Reverse, Reverse, vec![]),
+        ] {
+            let found = [entry(&forward, first), entry(&reverse, second)];
+            let pairs = pair(&found, |adjacency| adjacency);
+            let told: Vec<_> = pairs
+                .both
+                .iter()
+                .map(|both| both.map(|one| one.leg))
+                .collect();
+            assert_eq!(told, both);
+            assert_eq!(pairs.alone.len(), 2 - 2 * both.len());
+        }
     }
 
     #[test]

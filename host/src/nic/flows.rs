@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use layout::table::{FlowAction, FlowEntry, FlowStats, Key, Operation, Table};
+use layout::table::{FlowEntry, FlowStats, Key, Operation, Table};
 
 use super::placement::{Move, Placement};
 use super::{Error, Nic};
@@ -19,7 +19,7 @@ pub(super) struct FlowMirror {
 }
 
 struct Flow {
-    action: FlowAction,
+    entry: FlowEntry,
     totals: FlowTotals,
     /// The slot's statistics as read last, already part of `totals`.
     seen: FlowStats,
@@ -120,12 +120,8 @@ impl Nic {
     }
 
     fn move_flow(&mut self, step: Move) -> Result<(), Error> {
-        let entry = self.flows.placement.key_at(step.from).and_then(|key| {
-            self.flows
-                .flows
-                .get(&key)
-                .map(|flow| FlowEntry::new(key, flow.action))
-        });
+        let key = self.flows.placement.key_at(step.from);
+        let entry = key.and_then(|key| Some(self.flows.flows.get(&key)?.entry));
         let Some(entry) = entry else {
             // A mirror that contradicts itself must not reach the card.
             return Err(Error::TableRefused {
@@ -169,16 +165,14 @@ impl FlowMirror {
 
     /// Every flow with what it has counted.
     pub(super) fn iter(&self) -> impl Iterator<Item = (FlowEntry, FlowTotals)> {
-        self.flows
-            .iter()
-            .map(|(key, flow)| (FlowEntry::new(*key, flow.action), flow.totals))
+        self.flows.values().map(|flow| (flow.entry, flow.totals))
     }
 
     /// Notes what was written to a slot.
     fn note(&mut self, slot: usize, entry: &FlowEntry) {
         self.placement.place(entry.key(), slot);
         let flow = Flow {
-            action: entry.action(),
+            entry: *entry,
             totals: FlowTotals::default(),
             seen: FlowStats::default(),
         };
@@ -215,7 +209,7 @@ mod tests {
     #[test]
     fn counts_survive_wrap_around_and_a_change_of_slot() {
         let mut flow = Flow {
-            action: FlowAction::default(),
+            entry: FlowEntry::default(),
             totals: FlowTotals::default(),
             seen: FlowStats::default(),
         };

@@ -63,16 +63,13 @@ impl SlowPath {
             adopted: Adopted::default(),
         };
         let mut given_up = Vec::new();
-        for both in pairs.both {
-            if !orders(both)
-                .iter()
-                .any(|[forward, reverse]| self.take_over(&mut takeover, forward, Some(reverse)))
-            {
-                given_up.extend(both);
+        for [forward, reverse] in pairs.both {
+            if !self.take_over(&mut takeover, &forward, Some(&reverse)) {
+                given_up.extend([forward, reverse]);
             }
         }
         for one in pairs.alone {
-            let is_whole = one.leg.sent.reply().is_none();
+            let is_whole = one.direction == Direction::Forward && one.leg.sent.reply().is_none();
             if !is_whole || !self.take_over(&mut takeover, &one, None) {
                 given_up.push(one);
             }
@@ -102,17 +99,16 @@ impl SlowPath {
     fn take_over_punting(
         &mut self,
         takeover: &mut Takeover<'_>,
-        mut entries: Vec<Found>,
+        entries: Vec<Found>,
     ) -> Vec<Found> {
-        // Requests go to lower ports than answers, mostly.
-        entries.sort_by_key(|one| one.leg.seen.dport);
         let mut is_taken = vec![false; entries.len()];
         for at in 0..entries.len() {
             let one = entries[at];
-            let free = |other: usize| other != at && !is_taken[other];
-            let answer = match is_taken[at] {
-                true => None,
-                false => self.find_punting_answer(&one, &entries, free),
+            let answer = match one.direction {
+                Direction::Forward => {
+                    self.find_punting_answer(&one, &entries, |other| !is_taken[other])
+                }
+                Direction::Reverse => None,
             };
             let Some(other) = answer else {
                 continue;
@@ -132,9 +128,7 @@ impl SlowPath {
                 },
                 ..answer
             };
-            if orders([forward, reverse]).contains(&[forward, reverse])
-                && self.take_over(takeover, &forward, Some(&reverse))
-            {
+            if self.take_over(takeover, &forward, Some(&reverse)) {
                 is_taken[at] = true;
                 is_taken[other] = true;
             }
@@ -166,6 +160,7 @@ impl SlowPath {
                     && source.is_none_or(|source| source == (sent.src, sent.sport))
             });
             is_free(*at)
+                && other.direction == Direction::Reverse
                 && answers
                 && (other.leg.ingress, other.leg.egress) == (one.leg.egress, one.leg.ingress)
         });
@@ -308,12 +303,12 @@ impl SlowPath {
             takeover.installs.push(match back {
                 Some(back) => Effect::InstallPair {
                     conn: handle,
-                    forward: leg.entry(forward.punt),
-                    reverse: back.entry(forward.punt),
+                    forward: leg.entry(Direction::Forward, forward.punt),
+                    reverse: back.entry(Direction::Reverse, forward.punt),
                 },
                 None => Effect::Install {
                     conn: handle,
-                    entry: leg.entry(forward.punt),
+                    entry: leg.entry(Direction::Forward, forward.punt),
                 },
             });
         }
@@ -342,19 +337,6 @@ impl SlowPath {
     }
 }
 
-/// The ways in which two directions may be a connection. Entries do not say who began; ports do, if one is of the
-/// dynamic kind and the other is not. Only where they are alike both ways are tried: else a connection that is not
-/// permitted any more could pass for one that began at the other end.
-fn orders([one, other]: [Found; 2]) -> Vec<[Found; 2]> {
-    let is_dynamic = |found: &Found| found.leg.sent.dport >= DYNAMIC_PORTS;
-    match (is_dynamic(&one), is_dynamic(&other)) {
-        (false, true) => vec![[one, other]],
-        (true, false) => vec![[other, one]],
-        _ if one.leg.sent.dport <= other.leg.sent.dport => vec![[one, other], [other, one]],
-        _ => vec![[other, one], [one, other]],
-    }
-}
-
 /// What the card counted. Its clock stood while nobody moved it, so only the time before that is idle time.
 fn count_inherited(conn: &mut Conn, takeover: &Takeover<'_>, found: [Option<&Found>; 2]) {
     let now = takeover.now;
@@ -378,6 +360,3 @@ fn count_inherited(conn: &mut Conn, takeover: &Takeover<'_>, found: [Option<&Fou
         }
     }
 }
-
-/// Where systems begin to choose ports of clients: Linux from here on, RFC 6335 from 49152.
-const DYNAMIC_PORTS: u16 = 32_768;

@@ -221,12 +221,12 @@ impl SlowPath {
         effects.push(match reverse {
             Some(reverse) => Effect::InstallPair {
                 conn: handle,
-                forward: forward.entry(on_host),
-                reverse: reverse.entry(on_host),
+                forward: forward.entry(Direction::Forward, on_host),
+                reverse: reverse.entry(Direction::Reverse, on_host),
             },
             None => Effect::Install {
                 conn: handle,
-                entry: forward.entry(on_host),
+                entry: forward.entry(Direction::Forward, on_host),
             },
         });
         Ok(handle)

@@ -96,6 +96,51 @@ fn connections_go_on_with_their_translations_counts_and_directions() {
 }
 
 #[test]
+fn who_began_a_connection_is_known_whatever_its_ports() {
+    // Both ways are permitted and nothing is translated: only the entries tell.
+    let open = "
+interface GigabitEthernet0/0
+ nameif outside
+ ip address 192.0.2.1 255.255.255.0
+interface GigabitEthernet0/1
+ nameif inside
+ ip address 10.0.0.1 255.255.255.0
+route outside 0.0.0.0 0.0.0.0 192.0.2.254
+access-list anything extended permit ip any any
+access-group anything in interface outside
+access-group anything in interface inside
+";
+    for ports in [
+        (1024, 40_000),
+        (40_000, 1024),
+        (5269, 5269),
+        (50_000, 50_000),
+    ] {
+        for (interface, src, dst) in [(INSIDE, CLIENT, FAR), (OUTSIDE, FAR, CLIENT)] {
+            let mut bench = Bench::new(open);
+            establish(
+                &mut bench,
+                interface,
+                &tuple(TCP, src, ports.0, dst, ports.1),
+            );
+            let told = |bench: &Bench| {
+                let conn = bench.path.conns().iter().next().expect("a connection");
+                (conn.inbound, conn.real())
+            };
+            let before = told(&bench);
+            assert_eq!(
+                bench.restart(open),
+                Adopted {
+                    conns: 1,
+                    removed: 0
+                }
+            );
+            assert_eq!(told(&bench), before);
+        }
+    }
+}
+
+#[test]
 fn ports_of_connections_taken_over_are_not_given_out_again() {
     let mut bench = Bench::new(CONFIG);
     establish(&mut bench, INSIDE, &tuple(TCP, CLIENT, 40000, FAR, 443));

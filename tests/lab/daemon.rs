@@ -1,0 +1,75 @@
+//! `postern run` as a child process, and what it says.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// What should be said has not been said after this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running firewall. It is killed when it is dropped.
+pub struct Daemon {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Daemon {
+    /// Starts it on a served card and waits until it runs. Returns what it said before, too.
+    pub fn start(config: &Path, socket: &Path) -> (Self, Vec<String>) {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_postern"))
+            .args(["run", "--config"])
+            .arg(config)
+            .args(["--nic", &format!("vfio-user:{}", socket.display())])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let errors = BufReader::new(process.stderr.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            errors
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let daemon = Self { process, lines };
+        let said = daemon.await_line("postern: running on");
+        (daemon, said)
+    }
+
+    /// Waits for a line; returns all lines until then, it included.
+    pub fn await_line(&self, part: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => said.push(line),
+                Err(error) => panic!("no `{part}` ({error}) in {said:#?}"),
+            }
+            if said.last().is_some_and(|line| line.contains(part)) {
+                return said;
+            }
+        }
+    }
+
+    /// Kills it as a crash does: it has no say in it.
+    pub fn crash(mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("an end");
+    }
+
+    /// Asks it to stop and waits.
+    pub fn stop(mut self) -> ExitStatus {
+        let process = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+        self.process.wait().expect("an end")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Either fails only if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
