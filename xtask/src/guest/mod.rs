@@ -30,7 +30,7 @@ mod lab;
 use crate::process::{Failure, Result, cargo, root, run, target};
 use crate::requirements::{self, GUEST, SIMULATION};
 use lab::Lab;
-use machine::Machine;
+use machine::{BACKGROUND, Machine};
 use report::{equal, is, json, number};
 use software::Software;
 
@@ -283,7 +283,7 @@ impl Test {
             pair.exchange(what)?;
             pair.close()?;
             self.machine
-                .await_line(&format!("%ASA-6-302013: Built {what} TCP connection"))?;
+                .await_background(&format!("%ASA-6-302013: Built {what} TCP connection"))?;
         }
         traffic::denied(&self.lab, DENIED)?;
         self.interrupts()?;
@@ -291,7 +291,7 @@ impl Test {
             // The program has seen in the card's own statistics that the connections ended.
             let ended = self
                 .machine
-                .await_line("%ASA-6-302014: Teardown TCP connection")?;
+                .await_background("%ASA-6-302014: Teardown TCP connection")?;
             is(
                 "flow statistics",
                 &ended,
@@ -300,13 +300,15 @@ impl Test {
             )?;
         }
         self.machine.run("kill -TERM $(pidof postern)")?;
-        let stopped = self.machine.await_line("postern: stopped")?;
+        let stopped = self.machine.await_background("postern: stopped")?;
         is(
             "run: last words",
             &stopped,
             stopped.ends_with("the card goes on with 0 connections"),
             "no connection left",
         )?;
+        // Until then the card is busy.
+        self.machine.await_background("ended 0")?;
         let after = self.info()?;
         let counted = |name: &str| {
             let pointer = format!("/counters/{name}");
@@ -338,10 +340,10 @@ impl Test {
         let mut pair = traffic::outbound(&self.lab)?;
         pair.exchange("before the program is killed")?;
         self.machine.run("kill -KILL $(pidof postern)")?;
-        self.machine.await_line("postern: ended 137")?;
+        self.machine.await_background("ended 137")?;
         pair.exchange("without a program")?;
         self.start_postern()?;
-        let taken = self.machine.run("grep took /tmp/run.log")?.text();
+        let taken = self.machine.await_background("postern: took")?;
         is(
             "run again",
             &taken,
@@ -351,7 +353,7 @@ impl Test {
         pair.exchange("with the next program")?;
         pair.close()?;
         self.machine.run("kill -TERM $(pidof postern)")?;
-        self.machine.await_line("postern: ended 0")?;
+        self.machine.await_background("ended 0")?;
         Ok(())
     }
 
@@ -361,24 +363,23 @@ impl Test {
         equal("card: complaints", self.lab.card_log().as_str(), "")
     }
 
-    /// Starts `postern run`, whose lines come to the console, and waits until it serves.
+    /// Starts `postern run` in the background and waits until it serves.
     fn start_postern(&mut self) -> Result {
         let run = format!(
             "postern run --config {} --nic vfio:{} 2>&1",
             image::CONFIGURATION,
             self.bdf
         );
-        self.machine.send(&format!(
-            "{{ {{ {run}; echo \"postern: ended $?\"; }} | tee /tmp/run.log & }}"
-        ))?;
-        let running = self.machine.await_line("postern: running on")?;
+        let tell = format!("while read -r line; do echo \"{BACKGROUND}$line\"; done");
+        self.machine
+            .run(&format!("{{ {run}; echo ended $?; }} | {tell} &"))?;
+        let running = self.machine.await_background("postern: running on")?;
         is(
             "run",
             &running,
             running.ends_with("rings and interrupts"),
             "rings and interrupts",
-        )?;
-        Ok(())
+        )
     }
 
     /// Interrupts as the guest's kernel counts them.
