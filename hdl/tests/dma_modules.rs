@@ -172,7 +172,7 @@ fn status_agrees() {
         shake!(run, random, inject_head, queue);
         pulse!(
             run, random, reset 1, advanced 30, inject_moved 30, inject_rests 50, lost_punt 20, lost_inject 20,
-            snapshot 20, announced 20
+            snapshot 20, announced 20, telling 80, bus_master 90
         );
         run.tick();
     }

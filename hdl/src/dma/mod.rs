@@ -354,6 +354,8 @@ impl Logic for Dma {
         self.status.lost_inject.next = self.lost_inject.val();
         self.status.snapshot.next = self.mover.snapshot.val();
         self.status.announced.next = self.mover.announced.val();
+        self.status.telling.next = self.plan.telling.val();
+        self.status.bus_master.next = self.bus_master.val();
         self.raise.next = self.status.raise.val();
     }
 }
