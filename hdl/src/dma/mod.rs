@@ -347,7 +347,7 @@ impl Logic for Dma {
         self.status.reset.next = self.restart.val();
         self.status.inject_head.next = self.inject.head.val();
         self.status.advanced.next = self.plan.advanced.val();
-        self.status.queue.next = self.mover.placed_queue.val();
+        self.status.ring.next = self.mover.placed_queue.val();
         self.status.inject_moved.next = self.inject.moved.val();
         self.status.inject_rests.next = self.inject.rests.val();
         self.status.lost_punt.next = self.plan.full.val() | self.plan.off.val();

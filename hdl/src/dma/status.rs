@@ -21,7 +21,7 @@ pub struct Status {
     /// A tail moves.
     pub advanced: Signal<In, Bit>,
     /// Which.
-    pub queue: Signal<In, Bits<2>>,
+    pub ring: Signal<In, Bits<2>>,
     /// `INJECT_HEAD` moves.
     pub inject_moved: Signal<In, Bit>,
     /// No more frame of the inject ring is ready.
@@ -89,7 +89,7 @@ impl Default for Status {
             tail: std::array::from_fn(|_| Default::default()),
             inject_head: Signal::default(),
             advanced: Signal::default(),
-            queue: Signal::default(),
+            ring: Signal::default(),
             inject_moved: Signal::default(),
             inject_rests: Signal::default(),
             lost_punt: Signal::default(),
@@ -144,7 +144,7 @@ impl Logic for Status {
         );
         self.fresh.next = self.none5.val();
         for i in 0..4 {
-            if self.advanced.val() & (self.queue.val() == self.number[i].val()) {
+            if self.advanced.val() & (self.ring.val() == self.number[i].val()) {
                 self.fresh.next = self.bits[i].val();
             }
         }
