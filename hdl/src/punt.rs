@@ -66,8 +66,11 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     over: DFF<Bit>,
     /// First beat of the oldest frame.
     head: DFF<Bits<9>>,
-    /// Beats of all frames waiting.
+    /// Beats of all frames waiting, and with those of the frame coming in.
     used: DFF<Bits<10>>,
+    occupied: DFF<Bits<10>>,
+    /// Beats that a popped frame gives back, one clock later.
+    loss: DFF<Bits<10>>,
     frames: DFF<Bits<5>>,
     keep_event: DFF<Bit>,
     lose_event: DFF<Bit>,
@@ -81,8 +84,9 @@ pub struct Punt<const W: usize, const K: usize, const L: usize> {
     keeps: Signal<Local, Bit>,
     pops: Signal<Local, Bit>,
     beats: Signal<Local, Bits<10>>,
-    occupied: Signal<Local, Bits<10>>,
-    used_more: Signal<Local, Bits<10>>,
+    waiting_now: Signal<Local, Bits<10>>,
+    remaining: Signal<Local, Bits<10>>,
+    occupied_more: Signal<Local, Bits<10>>,
     freed: Signal<Local, Bits<10>>,
     metadata: Signal<Local, Bits<76>>,
     front: Signal<Local, Bits<86>>,
@@ -128,6 +132,8 @@ impl<const W: usize, const K: usize, const L: usize> Default for Punt<W, K, L> {
             over: DFF::default(),
             head: DFF::default(),
             used: DFF::default(),
+            occupied: DFF::default(),
+            loss: DFF::default(),
             frames: DFF::default(),
             keep_event: DFF::default(),
             lose_event: DFF::default(),
@@ -141,8 +147,9 @@ impl<const W: usize, const K: usize, const L: usize> Default for Punt<W, K, L> {
             keeps: Signal::default(),
             pops: Signal::default(),
             beats: Signal::default(),
-            occupied: Signal::default(),
-            used_more: Signal::default(),
+            waiting_now: Signal::default(),
+            remaining: Signal::default(),
+            occupied_more: Signal::default(),
             freed: Signal::default(),
             metadata: Signal::default(),
             front: Signal::default(),
@@ -169,16 +176,16 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, base, count, over, head, used, frames, keep_event, lose_event, length,
-            position, result
+            self, clock, base, count, over, head, used, occupied, loss, frames, keep_event,
+            lose_event, length, position, result
         );
         clock!(self, clock, memory, queue);
 
         // Frames coming in.
         self.last.next = self.in_beat.val().last;
         self.frame_length.next = self.in_route.val().length;
-        self.occupied.next = self.used.q.val() + self.count.q.val();
-        self.no_room.next = self.over.q.val() | (self.occupied.val() >= self.capacity.val());
+        // The capacity is a power of two, and never exceeded.
+        self.no_room.next = self.over.q.val() | (self.occupied.q.val() & self.capacity.val()).any();
         self.beats.next = self.count.q.val() + self.one10.val();
         self.fits.next = (!self.no_room.val())
             & (self.frame_length.val() <= self.longest.val())
@@ -216,11 +223,22 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Punt<W, K, L> {
             self.freed.next = self.front.val().get_bits::<10>(76);
             self.head.d.next = self.head.q.val() + self.front.val().get_bits::<9>(76);
         }
-        self.used_more.next = self.used.q.val();
-        if self.keeps.val() {
-            self.used_more.next = self.used.q.val() + self.beats.val();
+        self.loss.d.next = self.freed.val();
+        self.waiting_now.next = self.used.q.val() - self.loss.q.val();
+        self.remaining.next = self.occupied.q.val() - self.loss.q.val();
+        self.occupied_more.next = self.remaining.val() + self.one10.val();
+        self.used.d.next = self.waiting_now.val();
+        self.occupied.d.next = self.remaining.val();
+        if self.in_valid.val() {
+            if self.last.val() & !self.fits.val() {
+                self.occupied.d.next = self.waiting_now.val();
+            } else if !self.no_room.val() {
+                self.occupied.d.next = self.occupied_more.val();
+            }
         }
-        self.used.d.next = self.used_more.val() - self.freed.val();
+        if self.keeps.val() {
+            self.used.d.next = self.occupied_more.val();
+        }
         if self.keeps.val() & (!self.pops.val()) {
             self.frames.d.next = self.frames.q.val() + self.one5.val();
         } else if self.pops.val() & (!self.keeps.val()) {

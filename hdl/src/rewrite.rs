@@ -59,8 +59,10 @@ pub struct Rewrite<const W: usize, const K: usize, const N: usize> {
     /// It had RST set.
     pub counts_rst: Signal<Out, Bit>,
     patch: Patch,
-    patches: Split<W, N>,
-    masks: Split<W, N>,
+    plain: Split<W, N>,
+    plain_mask: Split<W, N>,
+    shifted: Split<W, N>,
+    shifted_mask: Split<W, N>,
     length: FrameLength<K>,
     beats: Skid<Beat<W, K>>,
     routes: Skid<Route>,
@@ -101,8 +103,10 @@ impl<const W: usize, const K: usize, const N: usize> Default for Rewrite<W, K, N
             counts_fin: Signal::default(),
             counts_rst: Signal::default(),
             patch: Patch::default(),
-            patches: Split::default(),
-            masks: Split::default(),
+            plain: Split::default(),
+            plain_mask: Split::default(),
+            shifted: Split::default(),
+            shifted_mask: Split::default(),
             length: FrameLength::default(),
             beats: Skid::default(),
             routes: Skid::default(),
@@ -134,23 +138,29 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.ruling_ready.next = self.in_valid.val() & self.last.val() & self.room.val();
         self.place.moves.next = self.moves.val();
         self.place.last.next = self.last.val();
+        self.place.vlan.next = self.ruling.val().tagged;
 
         self.patch.ruling.next = self.ruling.val();
         self.patch.sums.next = self.sums.val();
-        self.patches.whole.next = self.patch.bytes.val();
-        self.masks.whole.next = self.patch.mask.val();
+        self.plain.whole.next = self.patch.plain.val();
+        self.plain_mask.whole.next = self.patch.plain_mask.val();
+        self.shifted.whole.next = self.patch.shifted.val();
+        self.shifted_mask.whole.next = self.patch.shifted_mask.val();
         self.change.next = self.nothing.val();
         self.mask.next = self.nothing.val();
         for i in 0..N {
-            if self.place.here[i].val() {
-                self.change.next = self.change.val() | self.patches.part[i].val();
-                self.mask.next = self.mask.val() | self.masks.part[i].val();
+            if self.place.plain[i].val() {
+                self.change.next = self.change.val() | self.plain.part[i].val();
+                self.mask.next = self.mask.val() | self.plain_mask.part[i].val();
+            }
+            if self.place.shifted[i].val() {
+                self.change.next = self.change.val() | self.shifted.part[i].val();
+                self.mask.next = self.mask.val() | self.shifted_mask.part[i].val();
             }
         }
         self.keep_mask.next = !self.mask.val();
         self.data.next = self.in_beat.val().data;
-        self.beats.in_data.next.data =
-            (self.data.val() & self.keep_mask.val()) | (self.change.val() & self.mask.val());
+        self.beats.in_data.next.data = (self.data.val() & self.keep_mask.val()) | self.change.val();
         self.beats.in_data.next.keep = self.in_beat.val().keep;
         self.beats.in_data.next.last = self.last.val();
         self.beats.in_valid.next = self.moves.val();
@@ -161,7 +171,7 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
         self.length.last.next = self.last.val();
         self.routes.in_data.next.verdict = self.ruling.val().verdict;
         self.routes.in_data.next.egress = self.ruling.val().egress;
-        self.routes.in_data.next.first = self.place.here[0].val();
+        self.routes.in_data.next.first = self.place.first.val();
         self.routes.in_data.next.length = self.length.length.val();
         self.routes.in_data.next.metadata = self.ruling.val().metadata;
         self.routes.in_valid.next = self.moves.val();
@@ -183,7 +193,8 @@ impl<const W: usize, const K: usize, const N: usize> Logic for Rewrite<W, K, N> 
     }
 }
 
-/// Which beat of its frame comes next, one-hot; none of them beyond `N`.
+/// Which beat of its frame comes next, one-hot, once for plain frames and once for tagged ones; none of them
+/// beyond `N`. Registers but for the first beat, since every bit of a beat looks at them.
 #[derive(LogicBlock)]
 pub struct Place<const N: usize> {
     /// Clock, rising edge.
@@ -192,12 +203,20 @@ pub struct Place<const N: usize> {
     pub moves: Signal<In, Bit>,
     /// It is the last of its frame.
     pub last: Signal<In, Bit>,
-    /// The beat is number n.
-    pub here: [Signal<Out, Bit>; N],
+    /// The frame has a VLAN tag.
+    pub vlan: Signal<In, Bit>,
+    /// The beat is number n of a frame without one.
+    pub plain: [Signal<Out, Bit>; N],
+    /// The beat is number n of a frame with one.
+    pub shifted: [Signal<Out, Bit>; N],
+    /// The beat is the first.
+    pub first: Signal<Out, Bit>,
     /// A beat of the frame has passed.
     began: DFF<Bit>,
     /// The beat is number n + 1.
-    later: [DFF<Bit>; N],
+    later_plain: [DFF<Bit>; N],
+    later_shifted: [DFF<Bit>; N],
+    goes_on: Signal<Local, Bit>,
 }
 
 impl<const N: usize> Default for Place<N> {
@@ -206,9 +225,14 @@ impl<const N: usize> Default for Place<N> {
             clock: Signal::default(),
             moves: Signal::default(),
             last: Signal::default(),
-            here: std::array::from_fn(|_| Default::default()),
+            vlan: Signal::default(),
+            plain: std::array::from_fn(|_| Default::default()),
+            shifted: std::array::from_fn(|_| Default::default()),
+            first: Signal::default(),
             began: DFF::default(),
-            later: std::array::from_fn(|_| Default::default()),
+            later_plain: std::array::from_fn(|_| Default::default()),
+            later_shifted: std::array::from_fn(|_| Default::default()),
+            goes_on: Signal::default(),
         }
     }
 }
@@ -218,18 +242,29 @@ impl<const N: usize> Logic for Place<N> {
     fn update(&mut self) {
         dff_setup!(self, clock, began);
         for i in 0..N {
-            self.later[i].clock.next = self.clock.val();
-            self.later[i].d.next = self.later[i].q.val();
+            self.later_plain[i].clock.next = self.clock.val();
+            self.later_plain[i].d.next = self.later_plain[i].q.val();
+            self.later_shifted[i].clock.next = self.clock.val();
+            self.later_shifted[i].d.next = self.later_shifted[i].q.val();
         }
-        self.here[0].next = !self.began.q.val();
+        self.first.next = !self.began.q.val();
+        self.plain[0].next = !self.began.q.val() & !self.vlan.val();
+        self.shifted[0].next = !self.began.q.val() & self.vlan.val();
         for i in 1..N {
-            self.here[i].next = self.later[i - 1].q.val();
+            self.plain[i].next = self.later_plain[i - 1].q.val();
+            self.shifted[i].next = self.later_shifted[i - 1].q.val();
         }
+        self.goes_on.next = !self.last.val();
         if self.moves.val() {
-            self.began.d.next = !self.last.val();
-            self.later[0].d.next = !self.began.q.val() & !self.last.val();
+            self.began.d.next = self.goes_on.val();
+            self.later_plain[0].d.next =
+                self.goes_on.val() & !self.began.q.val() & !self.vlan.val();
+            self.later_shifted[0].d.next =
+                self.goes_on.val() & !self.began.q.val() & self.vlan.val();
             for i in 1..N {
-                self.later[i].d.next = self.later[i - 1].q.val() & !self.last.val();
+                self.later_plain[i].d.next = self.goes_on.val() & self.later_plain[i - 1].q.val();
+                self.later_shifted[i].d.next =
+                    self.goes_on.val() & self.later_shifted[i - 1].q.val();
             }
         }
     }
@@ -242,10 +277,14 @@ pub struct Patch {
     pub ruling: Signal<In, Ruling>,
     /// New checksums.
     pub sums: Signal<In, Sums>,
-    /// First 64 bytes, the first on top; meaningful where `mask` has ones.
-    pub bytes: Signal<Out, Bits<512>>,
-    /// Bits that change.
-    pub mask: Signal<Out, Bits<512>>,
+    /// First 64 bytes of a frame without VLAN tag, the first on top; zero where nothing changes.
+    pub plain: Signal<Out, Bits<512>>,
+    /// Its bits that change.
+    pub plain_mask: Signal<Out, Bits<512>>,
+    /// The same of a frame with a VLAN tag.
+    pub shifted: Signal<Out, Bits<512>>,
+    /// Its bits that change.
+    pub shifted_mask: Signal<Out, Bits<512>>,
     ip_sum: Signal<Local, Bits<17>>,
     l4_sum: Signal<Local, Bits<17>>,
     ip_low: Signal<Local, Bits<3>>,
@@ -258,6 +297,7 @@ pub struct Patch {
     translates: Signal<Local, Bit>,
     fresh: Signal<Local, Headers>,
     changed: Signal<Local, Headers>,
+    fields: Signal<Local, Bits<320>>,
     new_bits: Signal<Local, Bits<320>>,
     changed_bits: Signal<Local, Bits<320>>,
     macs: Signal<Local, Bits<96>>,
@@ -281,8 +321,10 @@ impl Default for Patch {
         Self {
             ruling: Signal::default(),
             sums: Signal::default(),
-            bytes: Signal::default(),
-            mask: Signal::default(),
+            plain: Signal::default(),
+            plain_mask: Signal::default(),
+            shifted: Signal::default(),
+            shifted_mask: Signal::default(),
             ip_sum: Signal::default(),
             l4_sum: Signal::default(),
             ip_low: Signal::default(),
@@ -295,6 +337,7 @@ impl Default for Patch {
             translates: Signal::default(),
             fresh: Signal::default(),
             changed: Signal::default(),
+            fields: Signal::default(),
             new_bits: Signal::default(),
             changed_bits: Signal::default(),
             macs: Signal::default(),
@@ -376,7 +419,7 @@ impl Logic for Patch {
                 self.changed.next.dport = self.ones.val();
             }
         }
-        self.new_bits.next = self.fresh.val().into();
+        self.fields.next = self.fresh.val().into();
         self.changed_bits.next = self.changed.val().into();
         self.destination_mac.next = self.ruling.val().destination_mac;
         self.source_mac.next = self.ruling.val().source_mac;
@@ -389,18 +432,17 @@ impl Logic for Patch {
             self.l2_mask.next = self.macs_mask.val();
             self.vlan_mask.next = self.macs_mask.val() | self.vid_mask.val();
         }
-        if self.ruling.val().tagged {
-            self.bytes.next = (bit_cast::<512, 96>(self.macs.val()) << 416)
-                | (bit_cast::<512, 12>(self.vid.val()) << 384)
-                | (bit_cast::<512, 320>(self.new_bits.val()) << 48);
-            self.mask.next =
-                self.vlan_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 48);
-        } else {
-            self.bytes.next = (bit_cast::<512, 96>(self.macs.val()) << 416)
-                | (bit_cast::<512, 320>(self.new_bits.val()) << 80);
-            self.mask.next =
-                self.l2_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
-        }
+        self.new_bits.next = self.fields.val() & self.changed_bits.val();
+        self.plain_mask.next =
+            self.l2_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 80);
+        self.plain.next = ((bit_cast::<512, 96>(self.macs.val()) << 416) & self.l2_mask.val())
+            | (bit_cast::<512, 320>(self.new_bits.val()) << 80);
+        self.shifted_mask.next =
+            self.vlan_mask.val() | (bit_cast::<512, 320>(self.changed_bits.val()) << 48);
+        self.shifted.next = (((bit_cast::<512, 96>(self.macs.val()) << 416)
+            | (bit_cast::<512, 12>(self.vid.val()) << 384))
+            & self.vlan_mask.val())
+            | (bit_cast::<512, 320>(self.new_bits.val()) << 48);
     }
 }
 

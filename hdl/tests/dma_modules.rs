@@ -169,10 +169,10 @@ fn status_agrees() {
         for ring in 0..4 {
             run.uut.tail[ring].next = any(&mut random);
         }
-        shake!(run, random, inject_head, queue);
+        shake!(run, random, inject_head, ring);
         pulse!(
             run, random, reset 1, advanced 30, inject_moved 30, inject_rests 50, lost_punt 20, lost_inject 20,
-            snapshot 20, announced 20
+            snapshot 20, announced 20, telling 80, bus_master 90
         );
         run.tick();
     }

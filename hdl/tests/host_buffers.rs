@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::VecDeque;
 
-use hdl::counters::Counters;
+use hdl::counters::{Counters, RARE};
 use hdl::csr::{ACCESS_CLOCKS, Csr};
 use hdl::inject::Inject;
 use hdl::punt::Punt;
@@ -223,8 +223,17 @@ fn counters_miss_nothing_at_one_event_a_clock() {
             2 => expected[csr::PUNT_OVERFLOW as usize] += 1,
             _ => {}
         }
+        for n in 0..RARE {
+            // Some come in every clock, some now and then, and all of them together.
+            let comes = random.chance(100 / (n as u64 + 1));
+            run.uut.rare[n].next = comes;
+            expected[csr::PUNT_RING_FULL as usize + n] += u64::from(comes);
+        }
         run.uut.index.next = random.below(128).to_bits();
         run.tick();
+    }
+    for event in &mut run.uut.rare {
+        event.next = false;
     }
     for event in [
         &mut run.uut.judged,

@@ -31,6 +31,8 @@ pub struct Verilated {
     root: Option<RootComplex>,
     width: usize,
     has_rings: bool,
+    /// A write of a register may still be on its way.
+    is_written: bool,
     ready: [u32; PORTS],
     valid: u32,
 }
@@ -65,6 +67,7 @@ impl Verilated {
             root: has_link.then(|| RootComplex::new(Settings::default())),
             width,
             has_rings,
+            is_written: false,
             ready: [u32::MAX; PORTS],
             valid: u32::MAX,
         };
@@ -213,14 +216,20 @@ impl Drop for Verilated {
 impl Card for Verilated {
     fn bar_read(&mut self, offset: u32) -> u32 {
         match &mut self.root {
-            Some(root) => root.read_register(&mut Link(self.handle), offset),
+            Some(root) => {
+                self.is_written = false;
+                root.read_register(&mut Link(self.handle), offset)
+            }
             None => self.access(offset, 0, false),
         }
     }
 
     fn bar_write(&mut self, offset: u32, value: u32) {
         match &mut self.root {
-            Some(root) => root.write_register(&mut Link(self.handle), offset, value),
+            Some(root) => {
+                self.is_written = true;
+                root.write_register(&mut Link(self.handle), offset, value);
+            }
             None => drop(self.access(offset, value, true)),
         }
     }
@@ -265,6 +274,10 @@ impl Card for Verilated {
             "frame length {}",
             frame.len()
         );
+        // What was written before the frame came holds for it.
+        if self.is_written {
+            self.bar_read(csr::MAGIC);
+        }
         // SAFETY: the handle is live, the port in range, and the bytes are copied during the call.
         unsafe {
             postern_card_feed(

@@ -241,9 +241,8 @@ impl<C: Card + ?Sized> Bench<C> {
         self.card.step(INTERRUPT_CLOCKS);
     }
 
-    /// Feeds a frame, behind all that was written, and lets it go where it goes.
+    /// Feeds a frame and lets it go where it goes.
     pub fn receive(&mut self, port: usize, frame: &[u8]) {
-        self.card.bar_read(csr::MAGIC);
         self.card.feed(port, frame);
         self.settle();
     }

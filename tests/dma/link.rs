@@ -3,11 +3,11 @@
 
 use layout::csr;
 use layout::table::PUNT_QUEUES;
-use sim::root_complex::{BAR0_ADDRESS, CARD_ID, PEER_ID};
+use sim::root_complex::{BAR0_ADDRESS, CARD_ID, PEER_ID, Settings};
 use sim::tlp::{Completion, Request, Status, Tlp};
-use sim::{Access, Card, Verilated};
+use sim::{Access, Card, Function, Verilated};
 
-use crate::host::Bench;
+use crate::host::{Bench, ON};
 use crate::random::Random;
 
 const ROUNDS: u64 = 60;
@@ -98,6 +98,101 @@ fn serves(bench: &mut Bench<Verilated>, round: u8) {
     assert_eq!(left, expected);
     let interrupts = bench.memory.interrupts();
     assert!(interrupts.contains(&0) && interrupts.contains(&csr::VECTOR_INJECT));
+    assert_eq!(bench.card.fault(), None);
+}
+
+/// What the counters from `PUNT_RING_FULL` on have counted.
+fn counted(bench: &mut Bench<Verilated>) -> [u64; 9] {
+    bench.card.bar_read(csr::MAGIC);
+    std::array::from_fn(|n| bench.card.counter(csr::PUNT_RING_FULL + n as u32))
+}
+
+#[test]
+fn every_counter_of_rings_and_link_counts_what_it_says_and_nothing_else() {
+    let mut bench = Bench::new(Box::new(Verilated::with_rings()));
+    let bar = BAR0_ADDRESS;
+    let request = |address, dwords| Request::whole(PEER_ID, 9, address, dwords);
+    let read = |address, dwords: u16| {
+        let request = request(address, dwords.into());
+        Tlp::MemoryRead { request, dwords }.encode()
+    };
+    let poisoned = Tlp::MemoryWrite {
+        request: request(bar + u64::from(csr::SCRATCH), 1),
+        data: vec![1; 4],
+        is_poisoned: true,
+    };
+    let stray = Tlp::Completion(Completion {
+        completer: PEER_ID,
+        status: Status::Successful,
+        byte_count: 4,
+        requester: CARD_ID,
+        tag: 31,
+        lower_address: 0,
+        data: vec![0; 4],
+        is_poisoned: false,
+    });
+    type Cause<'a> = (u32, Box<dyn Fn(&mut Bench<Verilated>) + 'a>);
+    let sends = |packet: Vec<u32>, hit: u8| -> Box<dyn Fn(&mut Bench<Verilated>)> {
+        Box::new(move |bench| bench.card.disturb(&packet, hit))
+    };
+    let causes: [Cause; 9] = [
+        (
+            csr::PUNT_RING_FULL,
+            Box::new(|bench| {
+                bench.card.bar_write(csr::PUNT_RING_SIZE, 0);
+                bench.receive(0, &arp(1));
+            }),
+        ),
+        (
+            csr::PUNT_DMA_OFF,
+            Box::new(|bench| {
+                bench.card.set_function(Function::default());
+                bench.receive(0, &arp(1));
+                bench.card.set_function(ON);
+            }),
+        ),
+        (
+            csr::INJECT_BAD_DESCRIPTOR,
+            Box::new(|bench| {
+                bench.memory.describe(0, 2, false, &[0; 60]);
+                bench.inject_to(1);
+            }),
+        ),
+        (
+            csr::INJECT_READ_ERROR,
+            Box::new(|bench| {
+                bench.memory.request(1, 60, 1, false, 0x1000);
+                bench.inject_to(2);
+            }),
+        ),
+        (
+            csr::INJECT_READ_TIMEOUT,
+            Box::new(|bench| {
+                let mut settings = Settings::default();
+                settings.faults.dropped = 1000;
+                bench.card.set_link(settings);
+                bench.inject_to(3);
+                bench.card.set_link(Settings::default());
+            }),
+        ),
+        (csr::TLP_UNSUPPORTED, sends(read(bar, 1), 1 << 1)),
+        (
+            csr::TLP_ABORTED,
+            sends(read(bar + csr::BAR0_BYTES as u64 - 4, 2), 1),
+        ),
+        (csr::TLP_BAD, sends(poisoned.encode(), 1)),
+        (csr::TLP_UNEXPECTED, sends(stray.encode(), 0)),
+    ];
+    bench.card.bar_write(csr::COMPLETION_TIMEOUT, 1_000);
+    for (counter, cause) in causes {
+        let before = counted(&mut bench);
+        cause(&mut bench);
+        let after = counted(&mut bench);
+        for (n, (after, before)) in after.into_iter().zip(before).enumerate() {
+            let is_it = csr::PUNT_RING_FULL + n as u32 == counter;
+            assert_eq!(after - before, u64::from(is_it), "{n} for {counter}");
+        }
+    }
     assert_eq!(bench.card.fault(), None);
 }
 

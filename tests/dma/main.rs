@@ -1,6 +1,9 @@
 //! Both cards on the bus: rings in host memory, interrupts, reset of the function, and what a bad host costs.
 
-use sim::{Card, Model};
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::cards;
 
 /// Memory and interrupts of the host, and a card set up in front of it.
 mod host;
@@ -14,15 +17,8 @@ mod random;
 /// Random frames through the rings while the bus misbehaves.
 #[cfg(feature = "verilator")]
 mod campaign;
+/// Rings and events as the driver meets them.
+mod driver;
 /// Random packets of the link.
 #[cfg(feature = "verilator")]
 mod link;
-
-/// The cards that have rings.
-fn cards() -> Vec<(&'static str, Box<dyn Card>)> {
-    vec![
-        ("model", Box::new(Model::new(64))),
-        #[cfg(feature = "verilator")]
-        ("rtl", Box::new(sim::Verilated::with_rings())),
-    ]
-}

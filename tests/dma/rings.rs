@@ -411,7 +411,7 @@ fn indices_count_modulo_2_to_the_16() {
         assert_eq!(bench.card.counter(csr::PUNT_OVERFLOW), 0);
         assert_eq!(bench.tail(0), index);
         assert_eq!(bench.card.bar_read(csr::INJECT_HEAD), index);
-        assert_eq!(bench.card.counter(csr::TX_FRAMES_1), count.into());
+        assert_eq!(bench.card.counter(csr::TX_FRAMES_1), u64::from(count));
         let status = bench.memory.status();
         let told = (status.punt_tail_0, status.inject_head);
         assert_eq!(told, (index as u16, index as u16));

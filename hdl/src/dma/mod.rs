@@ -347,13 +347,15 @@ impl Logic for Dma {
         self.status.reset.next = self.restart.val();
         self.status.inject_head.next = self.inject.head.val();
         self.status.advanced.next = self.plan.advanced.val();
-        self.status.queue.next = self.mover.placed_queue.val();
+        self.status.ring.next = self.mover.placed_queue.val();
         self.status.inject_moved.next = self.inject.moved.val();
         self.status.inject_rests.next = self.inject.rests.val();
         self.status.lost_punt.next = self.plan.full.val() | self.plan.off.val();
         self.status.lost_inject.next = self.lost_inject.val();
         self.status.snapshot.next = self.mover.snapshot.val();
         self.status.announced.next = self.mover.announced.val();
+        self.status.telling.next = self.plan.telling.val();
+        self.status.bus_master.next = self.bus_master.val();
         self.raise.next = self.status.raise.val();
     }
 }

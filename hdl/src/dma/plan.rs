@@ -95,6 +95,8 @@ pub struct Plan {
     pub off: Signal<Out, Bit>,
     /// A frame or its indices are on their way.
     pub busy: Signal<Out, Bit>,
+    /// `DmaStatus` is on its way.
+    pub telling: Signal<Out, Bit>,
     heads: Fifo<WriteHead, 1, 2>,
     commands: Fifo<Move, 1, 2>,
     tails: [DFF<Bits<16>>; 4],
@@ -197,6 +199,7 @@ impl Default for Plan {
             full: Signal::default(),
             off: Signal::default(),
             busy: Signal::default(),
+            telling: Signal::default(),
             heads: Fifo::default(),
             commands: Fifo::default(),
             tails: std::array::from_fn(|_| Default::default()),
@@ -463,6 +466,7 @@ impl Logic for Plan {
         self.moves.next = self.commands.out_data.val();
         self.moves_valid.next = self.commands.out_valid.val();
         self.commands.out_ready.next = self.moves_ready.val();
+        self.telling.next = self.flying.q.val();
         self.busy.next = (!self.quiet.val())
             | self.late_loss.q.val()
             | (self.bus_master.val() & self.ring_moved.val());

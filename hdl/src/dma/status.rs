@@ -21,7 +21,7 @@ pub struct Status {
     /// A tail moves.
     pub advanced: Signal<In, Bit>,
     /// Which.
-    pub queue: Signal<In, Bits<2>>,
+    pub ring: Signal<In, Bits<2>>,
     /// `INJECT_HEAD` moves.
     pub inject_moved: Signal<In, Bit>,
     /// No more frame of the inject ring is ready.
@@ -34,6 +34,10 @@ pub struct Status {
     pub snapshot: Signal<In, Bit>,
     /// The copy has left.
     pub announced: Signal<In, Bit>,
+    /// One is on its way.
+    pub telling: Signal<In, Bit>,
+    /// Bus mastering is on.
+    pub bus_master: Signal<In, Bit>,
     /// The copy.
     pub word: [Signal<Out, Bits<64>>; 4],
     /// Tails have moved since the last copy.
@@ -44,6 +48,8 @@ pub struct Status {
     pub raise: Signal<Out, Bits<6>>,
     moved: DFF<Bits<5>>,
     told: DFF<Bits<5>>,
+    /// Bus mastering was off since.
+    spoilt: DFF<Bit>,
     /// Steps of the inject ring since the last copy, eight for more.
     steps: DFF<Bits<4>>,
     errors: DFF<Bits<16>>,
@@ -53,6 +59,7 @@ pub struct Status {
     heads: DFF<Bits<32>>,
     raised: DFF<Bits<6>>,
     fresh: Signal<Local, Bits<5>>,
+    spoils: Signal<Local, Bit>,
     rings: Signal<Local, Bits<4>>,
     vectors: Signal<Local, Bits<6>>,
     lost: Signal<Local, Bits<16>>,
@@ -82,19 +89,22 @@ impl Default for Status {
             tail: std::array::from_fn(|_| Default::default()),
             inject_head: Signal::default(),
             advanced: Signal::default(),
-            queue: Signal::default(),
+            ring: Signal::default(),
             inject_moved: Signal::default(),
             inject_rests: Signal::default(),
             lost_punt: Signal::default(),
             lost_inject: Signal::default(),
             snapshot: Signal::default(),
             announced: Signal::default(),
+            telling: Signal::default(),
+            bus_master: Signal::default(),
             word: std::array::from_fn(|_| Default::default()),
             ring_moved: Signal::default(),
             inject_due: Signal::default(),
             raise: Signal::default(),
             moved: DFF::default(),
             told: DFF::default(),
+            spoilt: DFF::default(),
             steps: DFF::default(),
             errors: DFF::default(),
             writes: DFF::default(),
@@ -102,6 +112,7 @@ impl Default for Status {
             heads: DFF::default(),
             raised: DFF::default(),
             fresh: Signal::default(),
+            spoils: Signal::default(),
             rings: Signal::default(),
             vectors: Signal::default(),
             lost: Signal::default(),
@@ -129,11 +140,11 @@ impl Logic for Status {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, moved, told, steps, errors, writes, tails, heads, raised
+            self, clock, moved, told, spoilt, steps, errors, writes, tails, heads, raised
         );
         self.fresh.next = self.none5.val();
         for i in 0..4 {
-            if self.advanced.val() & (self.queue.val() == self.number[i].val()) {
+            if self.advanced.val() & (self.ring.val() == self.number[i].val()) {
                 self.fresh.next = self.bits[i].val();
             }
         }
@@ -143,6 +154,15 @@ impl Logic for Status {
         self.moved.d.next = self.moved.q.val() | self.fresh.val();
         if self.inject_moved.val() & (!self.steps.q.val().get_bit(3)) {
             self.steps.d.next = self.steps.q.val() + self.one4.val();
+        }
+        // A write that was on its way while bus mastering was off may be lost: it is made again.
+        self.spoils.next = self.spoilt.q.val() | (!self.bus_master.val());
+        self.spoilt.d.next = self.telling.val() & self.spoils.val();
+        if self.announced.val() & self.spoils.val() {
+            self.moved.d.next = (self.moved.q.val() | self.fresh.val()) | self.told.q.val();
+            if self.told.q.val().get_bit(4) & (!self.steps.q.val().any()) {
+                self.steps.d.next = self.one4.val();
+            }
         }
         self.lost.next = self.none16.val();
         if self.lost_punt.val() | self.lost_inject.val() {
@@ -164,6 +184,9 @@ impl Logic for Status {
             self.moved.d.next = self.fresh.val();
             self.told.d.next = self.moved.q.val();
             self.steps.d.next = self.none4.val();
+            if self.inject_moved.val() {
+                self.steps.d.next = self.one4.val();
+            }
             self.writes.d.next = self.writes.q.val() + self.one32.val();
             self.tails.d.next = self.joined.val();
             self.heads.d.next = self.head_word.val();
