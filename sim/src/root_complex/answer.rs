@@ -180,7 +180,12 @@ impl Answers {
         match fault {
             None | Some(Fault::Unsupported) => {}
             Some(Fault::Dropped) => completions.truncate(at),
-            Some(Fault::Poisoned) => completions[at].is_poisoned = true,
+            Some(Fault::Poisoned) => {
+                let completion = &mut completions[at];
+                completion.is_poisoned = true;
+                // Data that are said to be wrong are wrong.
+                completion.data.iter_mut().for_each(|byte| *byte ^= 0xff);
+            }
             Some(Fault::Aborted) => {
                 completions.truncate(at + 1);
                 let completion = &mut completions[at];
