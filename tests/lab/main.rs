@@ -268,12 +268,8 @@ fn engines() -> &'static [&'static str] {
     &[]
 }
 
-/// The cards; the Verilated one where it is built.
-const ENGINES: &[&str] = if cfg!(feature = "verilator") {
-    &["model", "rtl"]
-} else {
-    &["model"]
-};
+/// The cards: `rtl` is the other word.
+const ENGINES: &[&str] = &["model"];
 
 /// Bytes of a step: the RTL card is some hundred times slower.
 fn page_bytes(engine: &str) -> u64 {
