@@ -22,20 +22,10 @@ use hdl::stream::Beat;
 use layout::csr;
 use rust_hdl_core::prelude::*;
 use support::lockstep::Lockstep;
-use support::random::Random;
+use support::random::{Random, any};
 
 /// Clocks of a test.
 const CLOCKS: usize = 4000;
-
-/// Random bits, at most 64.
-fn any<const N: usize>(random: &mut Random) -> Bits<N> {
-    let bits = random.bits();
-    if N < 64 {
-        (bits & ((1 << N) - 1)).to_bits()
-    } else {
-        bits.to_bits()
-    }
-}
 
 /// A circuit with a clock.
 macro_rules! clocked {

@@ -10,17 +10,7 @@ use hdl::pcie::tlp::{ReadHead, Request, RxBeat, TxHead, WriteHead};
 use hdl::pcie::transmit::Transmit;
 use rust_hdl_core::prelude::*;
 use support::lockstep::Lockstep;
-use support::random::Random;
-
-/// Random bits; the standard conversion stops at 64.
-fn any<const N: usize>(random: &mut Random) -> Bits<N> {
-    let bits = random.bits();
-    if N < 64 {
-        (bits & ((1 << N) - 1)).to_bits()
-    } else {
-        bits.to_bits()
-    }
-}
+use support::random::{Random, any};
 
 fn any_head(random: &mut Random) -> TxHead {
     let kind = random.below(4);

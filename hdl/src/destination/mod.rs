@@ -16,7 +16,6 @@
 mod entry;
 mod first;
 
-use layout::desc::NO_DESTINATION;
 use layout::table::DESTINATIONS;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -116,7 +115,6 @@ pub struct Destination {
     outcome_read: Signal<Local, OutcomeAddress>,
     outcome_write: Signal<Local, OutcomeAddress>,
 
-    no_destination: Constant<Bits<9>>,
     bank_size: Constant<Bits<13>>,
     every_candidate: Constant<Bits<144>>,
     lane_zero: Constant<Bits<144>>,
@@ -126,7 +124,6 @@ pub struct Destination {
     first_word: Constant<Bits<5>>,
     last_word: Constant<Bits<5>>,
     last_step: Constant<Bits<5>>,
-    last_nibble: Constant<Bits<5>>,
     expand_end: Constant<Bits<5>>,
     last_stride: Constant<Bits<4>>,
 }
@@ -204,7 +201,6 @@ impl Default for Destination {
             write_row: Signal::default(),
             outcome_read: Signal::default(),
             outcome_write: Signal::default(),
-            no_destination: Constant::new(u64::from(NO_DESTINATION).to_bits()),
             bank_size: Constant::new(DESTINATIONS.to_bits()),
             every_candidate: Constant::new(Bits::<144>::mask()),
             lane_zero: Constant::new(1_u64.to_bits()),
@@ -216,7 +212,6 @@ impl Default for Destination {
             first_word: Constant::new(2_u64.to_bits()),
             last_word: Constant::new(16_u64.to_bits()),
             last_step: Constant::new(22_u64.to_bits()),
-            last_nibble: Constant::new(15_u64.to_bits()),
             expand_end: Constant::new(17_u64.to_bits()),
             last_stride: Constant::new(14_u64.to_bits()),
         }

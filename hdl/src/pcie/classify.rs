@@ -23,7 +23,6 @@ pub struct Classify {
     /// DW in BAR0.
     pub address: Signal<Out, Bits<14>>,
     word0: Signal<Local, Bits<32>>,
-    word1: Signal<Local, Bits<32>>,
     word2: Signal<Local, Bits<32>>,
     place: Signal<Local, Bits<32>>,
     kind: Signal<Local, Bits<5>>,
@@ -68,7 +67,6 @@ impl Default for Classify {
             operand: Signal::default(),
             address: Signal::default(),
             word0: Signal::default(),
-            word1: Signal::default(),
             word2: Signal::default(),
             place: Signal::default(),
             kind: Signal::default(),
@@ -109,7 +107,6 @@ impl Logic for Classify {
     #[hdl_gen]
     fn update(&mut self) {
         self.word0.next = self.head.val().word0;
-        self.word1.next = self.head.val().word1;
         self.word2.next = self.head.val().word2;
         self.prefix.next = self.word0.val().get_bit(31);
         self.payload.next = self.word0.val().get_bit(30);

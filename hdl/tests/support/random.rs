@@ -1,5 +1,7 @@
 //! Deterministic random numbers (SplitMix64, Steele, Lea, Flood 2014).
 
+use rust_hdl_core::prelude::*;
+
 /// A generator; the seed is the whole state.
 pub struct Random(pub u64);
 
@@ -26,5 +28,15 @@ impl Random {
     /// True in `percent` of the cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
+    }
+}
+
+/// Random bits; those above the lowest 64 are zero, where the standard conversion stops.
+pub fn any<const N: usize>(random: &mut Random) -> Bits<N> {
+    let bits = random.bits();
+    if N < 64 {
+        (bits & ((1 << N) - 1)).to_bits()
+    } else {
+        bits.to_bits()
     }
 }
