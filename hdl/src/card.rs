@@ -315,6 +315,7 @@ impl Logic for Card {
         self.endpoint.write_data.next = self.dma.write_data.val();
         self.endpoint.write_data_valid.next = self.dma.write_data_valid.val();
         self.dma.write_data_ready.next = self.endpoint.write_data_ready.val();
+        self.dma.write_done.next = self.endpoint.write_done.val();
         self.endpoint.read_valid.next = self.dma.read_valid.val();
         self.dma.read_ready.next = self.endpoint.read_ready.val();
         self.endpoint.read_address.next = self.dma.read_address.val();

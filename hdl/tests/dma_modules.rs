@@ -141,7 +141,7 @@ fn mover_agrees() {
             run.uut.status[word].next = any(&mut random);
         }
         shake!(run, random, data);
-        pulse!(run, random, moves_valid 70, data_valid 70, write_data_ready 70);
+        pulse!(run, random, moves_valid 70, data_valid 70, write_data_ready 70, write_done 25);
         run.settle();
         moved += usize::from(run.uut.write_data_valid.val());
         run.tick();

@@ -24,8 +24,12 @@ mod tap;
 use capture::{Input, Output};
 use tap::Tap;
 
-/// Clocks before the wire looks at host and ports again: some milliseconds of the RTL card.
-const SLICE_CLOCKS: u64 = 5_000;
+/// Clocks before the wire looks at host and ports again when the host asks for nothing: some milliseconds of the RTL
+/// card.
+pub const SLICE_CLOCKS: u64 = 5_000;
+/// And while it asks: two microseconds, about what a register read takes across a real bus. With more, a host that
+/// reads a table under traffic would wait minutes for the RTL card.
+pub const REQUEST_CLOCKS: u64 = 250;
 /// Frames taken from a TAP device at once.
 const BURST_FRAMES: usize = 32;
 /// Longest frame of a TAP device.
@@ -156,13 +160,17 @@ impl Wire {
         })
     }
 
-    /// Runs the card a slice and feeds it what may enter; gives how long it can then be left alone
-    /// unless a frame comes (`None`: for ever).
+    /// Runs the card for some clocks, fewer if it becomes idle, and feeds it what may enter; gives how long it can
+    /// then be left alone unless a frame comes (`None`: for ever).
     ///
     /// # Errors
     /// If a far end is broken: everything before was played.
-    pub fn advance(&mut self, card: &mut dyn Card) -> Result<Option<Duration>, WireError> {
-        let is_idle = card.run(SLICE_CLOCKS);
+    pub fn advance(
+        &mut self,
+        card: &mut dyn Card,
+        clocks: u64,
+    ) -> Result<Option<Duration>, WireError> {
+        let is_idle = card.run(clocks);
         self.record(card)?;
         if !is_idle || self.take_bursts(card)? || self.play_one(card)? {
             return Ok(Some(Duration::ZERO));

@@ -268,8 +268,12 @@ fn engines() -> &'static [&'static str] {
     &[]
 }
 
-/// The cards: `rtl` is the other word.
-const ENGINES: &[&str] = &["model"];
+/// The cards that this build has.
+const ENGINES: &[&str] = if cfg!(feature = "verilator") {
+    &["model", "rtl"]
+} else {
+    &["model"]
+};
 
 /// Bytes of a step: the RTL card is some hundred times slower.
 fn page_bytes(engine: &str) -> u64 {

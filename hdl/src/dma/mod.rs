@@ -120,6 +120,8 @@ pub struct Dma {
     pub write_data_valid: Signal<Out, Bit>,
     /// They are taken.
     pub write_data_ready: Signal<In, Bit>,
+    /// The oldest write has gone to the link, or was given up; high for one clock.
+    pub write_done: Signal<In, Bit>,
     /// A read is offered.
     pub read_valid: Signal<Out, Bit>,
     /// It is taken.
@@ -205,6 +207,7 @@ impl Default for Dma {
             write_data: Signal::default(),
             write_data_valid: Signal::default(),
             write_data_ready: Signal::default(),
+            write_done: Signal::default(),
             read_valid: Signal::default(),
             read_ready: Signal::default(),
             read_address: Signal::default(),
@@ -295,6 +298,7 @@ impl Logic for Dma {
         self.mover.data.next = self.drain.data.val();
         self.mover.data_valid.next = self.drain.data_valid.val();
         self.mover.write_data_ready.next = self.write_data_ready.val();
+        self.mover.write_done.next = self.write_done.val();
         self.write_valid.next = self.plan.write_valid.val();
         self.write_address.next = self.plan.write_head.val().address;
         self.write_dwords.next = self.plan.write_head.val().dwords;

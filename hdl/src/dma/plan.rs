@@ -63,11 +63,11 @@ pub struct Plan {
     pub others_idle: Signal<In, Bit>,
     /// Frames wait that will come.
     pub more: Signal<In, Bit>,
-    /// The last beat of a frame has left.
+    /// The last write of a frame is over.
     pub placed: Signal<In, Bit>,
     /// Its ring.
     pub placed_queue: Signal<In, Bits<2>>,
-    /// The last beat of `DmaStatus` has left.
+    /// The write of `DmaStatus` is over.
     pub announced: Signal<In, Bit>,
     /// Tails have moved that the host was not told of.
     pub ring_moved: Signal<In, Bit>,

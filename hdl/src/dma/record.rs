@@ -40,14 +40,12 @@ pub struct Move {
     pub queue: Bits<2>,
 }
 
-/// A beat on its way to the endpoint.
+/// What a write on its way to the link ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
-pub struct Leaving {
-    /// Two DWs.
-    pub data: Bits<64>,
-    /// The last of a frame.
+pub struct Ending {
+    /// A frame.
     pub frame: Bit,
-    /// The last of `DmaStatus`.
+    /// `DmaStatus`.
     pub status: Bit,
     /// Ring of the frame.
     pub queue: Bits<2>,

@@ -32,7 +32,7 @@ pub struct Status {
     pub lost_inject: Signal<In, Bit>,
     /// Copy.
     pub snapshot: Signal<In, Bit>,
-    /// The copy has left.
+    /// The write of the copy is over.
     pub announced: Signal<In, Bit>,
     /// One is on its way.
     pub telling: Signal<In, Bit>,

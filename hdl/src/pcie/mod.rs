@@ -132,6 +132,8 @@ pub struct Endpoint {
     pub write_data_valid: Signal<In, Bit>,
     /// They are taken.
     pub write_data_ready: Signal<Out, Bit>,
+    /// The oldest write has gone to the link, or was given up; high for one clock.
+    pub write_done: Signal<Out, Bit>,
     /// A read of host memory.
     pub read_valid: Signal<In, Bit>,
     /// It is taken.
@@ -190,6 +192,7 @@ pub struct Endpoint {
     order: Order,
     transmit: Transmit,
     write_words: Skid<Bits<64>>,
+    done: DFF<Bit>,
     identifier: DFF<Bits<16>>,
     master: DFF<Bit>,
     payload_code: DFF<Bits<3>>,
@@ -237,6 +240,7 @@ impl Default for Endpoint {
             write_data: Signal::default(),
             write_data_valid: Signal::default(),
             write_data_ready: Signal::default(),
+            write_done: Signal::default(),
             read_valid: Signal::default(),
             read_ready: Signal::default(),
             read_address: Signal::default(),
@@ -269,6 +273,7 @@ impl Default for Endpoint {
             order: Order::default(),
             transmit: Transmit::default(),
             write_words: Skid::default(),
+            done: DFF::default(),
             identifier: DFF::default(),
             master: DFF::default(),
             payload_code: DFF::default(),
@@ -294,7 +299,8 @@ impl Logic for Endpoint {
             request_code,
             msix_enable,
             msix_mask,
-            resets
+            resets,
+            done
         );
         clock!(
             self,
@@ -405,6 +411,8 @@ impl Logic for Endpoint {
         self.transmit.write_data.next = self.write_words.out_data.val();
         self.transmit.write_valid.next = self.write_words.out_valid.val();
         self.write_words.out_ready.next = self.transmit.write_ready.val();
+        self.done.d.next = self.transmit.write_done.val();
+        self.write_done.next = self.done.q.val();
         self.transmit.message_data.next = self.msix.data.val();
         self.msix.data_ready.next = self.transmit.message_ready.val();
         self.msix.dropped.next = self.transmit.dropped.val();

@@ -54,6 +54,8 @@ pub struct Transmit {
     pub message_ready: Signal<Out, Bit>,
     /// What is taken is dropped.
     pub dropped: Signal<Out, Bit>,
+    /// A write of the dma block is sent, or dropped; high for one clock.
+    pub write_done: Signal<Out, Bit>,
     /// Beat to the link.
     pub beat: Signal<Out, TxBeat>,
     /// It is there.
@@ -109,6 +111,7 @@ impl Default for Transmit {
             message_data: Signal::default(),
             message_ready: Signal::default(),
             dropped: Signal::default(),
+            write_done: Signal::default(),
             beat: Signal::default(),
             valid: Signal::default(),
             ready: Signal::default(),
@@ -265,6 +268,7 @@ impl Logic for Transmit {
         self.write_ready.next = self.payload_ready.val() & self.head.val().write;
         self.message_ready.next = self.payload_ready.val() & self.head.val().interrupt;
         self.dropped.next = self.drops.val();
+        self.write_done.next = self.sends.val() & self.finishes.val() & self.head.val().write;
         self.beat.next = self.skid.out_data.val();
         self.valid.next = self.skid.out_valid.val();
         self.skid.out_ready.next = self.ready.val();

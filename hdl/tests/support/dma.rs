@@ -45,6 +45,7 @@ pub struct Rings {
     pub write_data: Signal<Out, Bits<64>>,
     pub write_data_valid: Signal<Out, Bit>,
     pub write_data_ready: Signal<In, Bit>,
+    pub write_done: Signal<In, Bit>,
     pub read_valid: Signal<Out, Bit>,
     pub read_ready: Signal<In, Bit>,
     pub read_address: Signal<Out, Bits<64>>,
@@ -113,6 +114,7 @@ impl Logic for Rings {
         self.write_data.next = self.dma.write_data.val();
         self.write_data_valid.next = self.dma.write_data_valid.val();
         self.dma.write_data_ready.next = self.write_data_ready.val();
+        self.dma.write_done.next = self.write_done.val();
         self.read_valid.next = self.dma.read_valid.val();
         self.dma.read_ready.next = self.read_ready.val();
         self.read_address.next = self.dma.read_address.val();

@@ -76,6 +76,7 @@ pub struct Bench {
     data_offered: bool,
     /// Writes whose header was taken.
     pub writes_taken: usize,
+    pub writes_done: usize,
     pub reads: VecDeque<(u64, usize, u32, u32, u32)>,
     read_offered: bool,
     pub given: Vec<Given>,
@@ -115,6 +116,7 @@ impl Bench {
             write_offered: false,
             data_offered: false,
             writes_taken: 0,
+            writes_done: 0,
             reads: VecDeque::new(),
             read_offered: false,
             given: Vec::new(),
@@ -316,6 +318,11 @@ impl Bench {
 
     fn look_at_dma(&mut self) {
         let uut = &self.run.uut;
+        self.writes_done += usize::from(uut.write_done.val());
+        assert!(
+            self.writes_done <= self.writes_taken,
+            "done before its time"
+        );
         if self.data_offered && uut.write_data_ready.val() {
             self.data.pop_front();
             self.data_offered = false;

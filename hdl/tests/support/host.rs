@@ -71,6 +71,8 @@ pub struct Host {
     pub kept: u64,
     partial: Vec<u8>,
     writing: Option<(u64, u64)>,
+    /// Writes that are over, and the card does not know.
+    unreported: usize,
     link_free: u64,
     asked: Vec<Asked>,
     data: VecDeque<(u64, bool)>,
@@ -104,6 +106,7 @@ impl Host {
             kept: 0,
             partial: Vec::new(),
             writing: None,
+            unreported: 0,
             link_free: 0,
             asked: Vec::new(),
             data: VecDeque::new(),
@@ -172,6 +175,9 @@ impl Host {
     }
 
     fn take_writes(&mut self, now: u64) {
+        let done = self.unreported > 0 && self.random.chance(self.ready);
+        self.unreported -= usize::from(done);
+        self.card.set("write_done", u8::from(done));
         let idle = self.writing.is_none() && (!self.link_limited || now >= self.link_free);
         let ready = idle && self.random.chance(self.ready);
         self.card.set("write_ready", u8::from(ready));
@@ -200,6 +206,8 @@ impl Host {
             self.fill(address, &data[..4 * count as usize]);
             if left > count {
                 self.writing = Some((address + 4 * count, left - count));
+            } else {
+                self.unreported += 1;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Entries through the table window: data, index, command, then wait until it is done.
 
+use std::ops::Range;
+
 use layout::csr::{self, TABLE_BUSY, TABLE_REFUSED};
 use layout::table::{Adjacency, Interface, Operation, Table};
 
@@ -65,7 +67,16 @@ impl Nic {
 
     /// Reads a whole table.
     pub(super) fn read_table(&mut self, table: Table) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
-        self.for_all(table, Operation::Read, Self::read_entry)
+        self.for_all(table, Operation::Read, 0..ENTRY_WORDS, Self::read_entry)
+    }
+
+    /// Reads one word of every entry of a table; the others may be zero.
+    pub(super) fn read_column(
+        &mut self,
+        table: Table,
+        word: usize,
+    ) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
+        self.for_all(table, Operation::Read, word..word + 1, Self::read_entry)
     }
 
     /// Empties a table.
@@ -74,21 +85,27 @@ impl Nic {
         self.bar.write_all(csr::TABLE_DATA, &empty)?;
         let write =
             |nic: &mut Self, table, index| nic.write_entry(table, index, &empty).map(|()| empty);
-        self.for_all(table, Operation::Write, write).map(drop)
+        self.for_all(table, Operation::Write, 0..0, write).map(drop)
     }
 
-    /// Does an operation on each entry of a table. Many travel together: a card behind a socket would take seconds one by
+    /// Does an operation on each entry of a table and takes these words of `TABLE_DATA` behind it. Many travel together: a card behind a socket would take seconds one by
     /// one. What was not done in time is done by `alone`, which waits.
     fn for_all(
         &mut self,
         table: Table,
         operation: Operation,
+        taken: Range<usize>,
         alone: impl Fn(&mut Self, Table, usize) -> Result<[u32; ENTRY_WORDS], Error>,
     ) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
         let mut entries = Vec::with_capacity(table.len());
         while entries.len() < table.len() {
             let count = TOGETHER.min(table.len() - entries.len());
-            let done = self.do_together(table, operation, entries.len(), count)?;
+            let done = self.do_together(
+                table,
+                operation,
+                &taken,
+                entries.len()..entries.len() + count,
+            )?;
             entries.extend(&done);
             for _ in done.len()..count {
                 let entry = alone(self, table, entries.len())?;
@@ -98,27 +115,31 @@ impl Nic {
         Ok(entries)
     }
 
-    /// Does an operation on `count` entries without waiting in between. Returns `TABLE_DATA` behind each, up to the first
-    /// that was not finished when its status was read: commands behind that one may have been ignored.
+    /// Does an operation on some entries without waiting in between. Returns what was taken of `TABLE_DATA` behind each,
+    /// up to the first that was not finished when its status was read: commands behind that one may have been ignored.
     fn do_together(
         &mut self,
         table: Table,
         operation: Operation,
-        first: usize,
-        count: usize,
+        taken: &Range<usize>,
+        entries: Range<usize>,
     ) -> Result<Vec<[u32; ENTRY_WORDS]>, Error> {
         let command = (table as u32 | (operation as u32) << 4).to_le_bytes();
         let index = |index: usize| (index as u32).to_le_bytes();
-        let indexes: Vec<[u8; 4]> = (first..first + count).map(index).collect();
-        let mut answers = vec![([0; 4], [0; 4 * ENTRY_WORDS]); count];
-        let mut accesses = Vec::with_capacity(4 * count);
+        let indexes: Vec<[u8; 4]> = entries.map(index).collect();
+        let mut answers = vec![([0; 4], [0; 4 * ENTRY_WORDS]); indexes.len()];
+        let mut accesses = Vec::with_capacity(4 * indexes.len());
+        let data = csr::TABLE_DATA + 4 * taken.start as u32;
+        let bytes = 4 * taken.start..4 * taken.end;
         for (index, (status, words)) in indexes.iter().zip(&mut answers) {
             accesses.extend([
                 write(csr::TABLE_INDEX, index),
                 write(csr::TABLE_COMMAND, &command),
                 read(csr::TABLE_STATUS, status),
-                read(csr::TABLE_DATA, words),
             ]);
+            if !taken.is_empty() {
+                accesses.push(read(data, &mut words[bytes.clone()]));
+            }
         }
         self.bar.device().batch(&mut accesses)?;
         let is_done =

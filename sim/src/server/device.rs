@@ -109,14 +109,14 @@ impl Device {
         device
     }
 
-    /// Lets the wire do what it can; gives how long it can then be left alone (`None`: for ever).
+    /// Lets the wire do what it can in so many clocks; gives how long it can then be left alone (`None`: for ever).
     ///
     /// # Errors
     /// If a port's far end fails.
-    pub fn advance(&mut self) -> Result<Option<Duration>, WireError> {
+    pub fn advance(&mut self, clocks: u64) -> Result<Option<Duration>, WireError> {
         match &mut self.side {
             Side::LockStep(_) => Ok(None),
-            Side::Wired(wire) => wire.advance(self.card.as_mut()),
+            Side::Wired(wire) => wire.advance(self.card.as_mut(), clocks),
         }
     }
 
