@@ -44,8 +44,6 @@ use connection::{Connection, Received};
 use memory::MapError;
 use message::FramingError;
 
-use crate::wire::{REQUEST_CLOCKS, SLICE_CLOCKS};
-
 /// What ended a server or one of its clients.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -132,7 +130,7 @@ impl Server {
 fn serve(device: &mut Device, mut connection: Connection) -> Result<(), ServerError> {
     loop {
         // Between requests too: a client that never pauses must not stop the clock.
-        device.advance(REQUEST_CLOCKS)?;
+        device.advance_briefly()?;
         match connection.receive()? {
             Received::End => return Ok(()),
             Received::Nothing => wait(device, connection.as_fd(), PollFlags::IN)?,
@@ -179,7 +177,7 @@ fn send(
 /// Waits until a socket is ready; meanwhile the card runs.
 fn wait(device: &mut Device, socket: BorrowedFd<'_>, events: PollFlags) -> Result<(), ServerError> {
     loop {
-        let pause = device.advance(SLICE_CLOCKS)?;
+        let pause = device.advance()?;
         let mut watched = vec![PollFd::from_borrowed_fd(socket, events)];
         watched.extend(
             device

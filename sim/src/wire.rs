@@ -26,10 +26,10 @@ use tap::Tap;
 
 /// Clocks before the wire looks at host and ports again when the host asks for nothing: some milliseconds of the RTL
 /// card.
-pub const SLICE_CLOCKS: u64 = 5_000;
-/// And while it asks: two microseconds, about what a register read takes across a real bus. With more, a host that
-/// reads a table under traffic would wait minutes for the RTL card.
-pub const REQUEST_CLOCKS: u64 = 250;
+const SLICE_CLOCKS: u64 = 5_000;
+/// And while it asks: a microsecond, about what a register read takes across a real bus. With more, a host that reads
+/// a table under traffic would wait minutes for the RTL card.
+const REQUEST_CLOCKS: u64 = 125;
 /// Frames taken from a TAP device at once.
 const BURST_FRAMES: usize = 32;
 /// Longest frame of a TAP device.
@@ -160,19 +160,21 @@ impl Wire {
         })
     }
 
-    /// Runs the card for some clocks, fewer if it becomes idle, and feeds it what may enter; gives how long it can
-    /// then be left alone unless a frame comes (`None`: for ever).
+    /// Runs the card for the time between two requests of a host and feeds it what may enter.
     ///
     /// # Errors
     /// If a far end is broken: everything before was played.
-    pub fn advance(
-        &mut self,
-        card: &mut dyn Card,
-        clocks: u64,
-    ) -> Result<Option<Duration>, WireError> {
-        let is_idle = card.run(clocks);
-        self.record(card)?;
-        if !is_idle || self.take_bursts(card)? || self.play_one(card)? {
+    pub fn advance_briefly(&mut self, card: &mut dyn Card) -> Result<(), WireError> {
+        self.work(card, REQUEST_CLOCKS).map(drop)
+    }
+
+    /// Runs the card a slice and feeds it what may enter; gives how long it can then be left alone
+    /// unless a frame comes (`None`: for ever).
+    ///
+    /// # Errors
+    /// If a far end is broken: everything before was played.
+    pub fn advance(&mut self, card: &mut dyn Card) -> Result<Option<Duration>, WireError> {
+        if self.work(card, SLICE_CLOCKS)? {
             return Ok(Some(Duration::ZERO));
         }
         let has_timers = card.bar_read(csr::DMA_CONTROL) != 0;
@@ -183,10 +185,18 @@ impl Wire {
         if now < self.next_tick {
             return Ok(Some(self.next_tick - now));
         }
-        self.next_tick = now + TICK;
         card.step(TICK_CLOCKS);
         self.record(card)?;
+        // From here: the RTL card may have taken longer than a tick for it.
+        self.next_tick = Instant::now() + TICK;
         Ok(Some(TICK))
+    }
+
+    /// Runs the card for some clocks, fewer if it becomes idle, and feeds it what may enter. Whether there is more to do.
+    fn work(&mut self, card: &mut dyn Card, clocks: u64) -> Result<bool, WireError> {
+        let is_idle = card.run(clocks);
+        self.record(card)?;
+        Ok(!is_idle || self.take_bursts(card)? || self.play_one(card)?)
     }
 
     /// Feeds what has come from the TAP devices, a burst of each; true if there was any.

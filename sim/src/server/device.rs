@@ -109,14 +109,25 @@ impl Device {
         device
     }
 
-    /// Lets the wire do what it can in so many clocks; gives how long it can then be left alone (`None`: for ever).
+    /// Lets the wire do what it can; gives how long it can then be left alone (`None`: for ever).
     ///
     /// # Errors
     /// If a port's far end fails.
-    pub fn advance(&mut self, clocks: u64) -> Result<Option<Duration>, WireError> {
+    pub fn advance(&mut self) -> Result<Option<Duration>, WireError> {
         match &mut self.side {
             Side::LockStep(_) => Ok(None),
-            Side::Wired(wire) => wire.advance(self.card.as_mut(), clocks),
+            Side::Wired(wire) => wire.advance(self.card.as_mut()),
+        }
+    }
+
+    /// Lets the wire do what it can in the time between two requests.
+    ///
+    /// # Errors
+    /// If a port's far end fails.
+    pub fn advance_briefly(&mut self) -> Result<(), WireError> {
+        match &mut self.side {
+            Side::LockStep(_) => Ok(()),
+            Side::Wired(wire) => wire.advance_briefly(self.card.as_mut()),
         }
     }
 
