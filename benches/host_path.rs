@@ -84,6 +84,7 @@ fn decided(criterion: &mut Criterion) {
             resolution: Resolution::Derive,
             limits: Limits::default(),
             seed: 7,
+            has_proxy: false,
         })
     };
     let metadata = Metadata {

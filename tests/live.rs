@@ -97,8 +97,8 @@ impl World {
         let write = log.clone();
         let write: Write =
             Box::new(move |event| write.lock().expect("a log").push(event.to_string()));
-        let live =
-            Live::start(now, served.connect(), tables, model, &image, write).expect("a runtime");
+        let live = Live::start(now, served.connect(), tables, model, &image, None, write)
+            .expect("a runtime");
         Self { live, log, now }
     }
 

@@ -81,7 +81,7 @@ fn serve(
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let log = |event: &crate::punt::Event| eprintln!("{event}");
-    let mut live = Live::start(clock.now(), device, tables, model, &image, log)?;
+    let mut live = Live::start(clock.now(), device, tables, model, &image, None, log)?;
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
     for (reason, frames) in live.refused() {

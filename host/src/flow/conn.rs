@@ -70,6 +70,8 @@ pub struct Conn {
     pub reverse: Option<Leg>,
     /// The host forwards every packet: the card's entries say punt, or the card has none.
     pub on_host: bool,
+    /// It ends here: a proxy answers both ends.
+    pub terminated: bool,
     /// Begun from the interface with the lower security level.
     pub inbound: bool,
     /// Its dynamic translation.
@@ -104,6 +106,7 @@ impl Conn {
             forward,
             reverse,
             on_host: false,
+            terminated: false,
             inbound: false,
             xlate: None,
             ace: None,

@@ -14,6 +14,16 @@ pub enum Direction {
     Reverse,
 }
 
+impl Direction {
+    /// The other way.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
+}
+
 /// One direction: what comes in and what it leaves as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leg {

@@ -45,6 +45,12 @@ pub enum Effect {
         /// The frame.
         frame: Vec<u8>,
     },
+    /// Give an IPv4 packet to the proxy that ends its connection; what that sends comes back by
+    /// [`SlowPath::handle_proxied`](super::SlowPath::handle_proxied).
+    Terminate {
+        /// The packet, without a link header.
+        datagram: Vec<u8>,
+    },
     /// Write the card's `EPOCH`.
     SetEpoch(u8),
     /// Read what the card counted for a connection and pass it to

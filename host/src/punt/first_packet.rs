@@ -240,6 +240,7 @@ impl SlowPath {
         conn.ace = decision.ingress_acl.and_then(element);
         conn.nat = rule(decision);
         conn.inspect = decision.inspect;
+        conn.terminated = self.has_proxy && conn.inspect.is_some() && conn.proto() == TCP;
         conn.idle = decision
             .settings
             .and_then(|id| self.model.class(id).idle_s)

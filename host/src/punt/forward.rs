@@ -19,6 +19,9 @@ impl SlowPath {
         effects: &mut Vec<Effect>,
     ) -> Result<Report, Drop> {
         let conn = self.conns.get(handle).ok_or(Drop::NoFlow)?;
+        if conn.terminated {
+            return self.terminate(arrival, handle, direction, effects);
+        }
         let leg = *conn.leg(direction).ok_or(Drop::NoFlow)?;
         let by_card = arrival.can_look_up && !conn.on_host;
         let mut report = Report {
@@ -81,6 +84,10 @@ impl SlowPath {
             .find(&answer.key(arrival.ingress))
             .ok_or(Drop::IcmpErrorNoConn)?;
         let conn = self.conns.get(handle).ok_or(Drop::IcmpErrorNoConn)?;
+        if conn.terminated {
+            // The kernel's TCP wants to know of it: it sent the quoted packet.
+            return self.terminate(arrival, handle, direction, effects);
+        }
         let leg = *conn.leg(direction).ok_or(Drop::IcmpErrorNoConn)?;
         let sent = translate_error(&leg, &packet.tuple).ok_or(Drop::IcmpErrorNoConn)?;
         let quoted_sent = leg.sent.reply().ok_or(Drop::IcmpErrorNoConn)?;

@@ -4,8 +4,8 @@
 //! of the frame and [`Effect`]s for the runtime to carry out, in order. No IO and no clock.
 //!
 //! A permitted first packet becomes a connection, its two card entries, and the packet again for the card to forward.
-//! What the card cannot forward by itself the host does: both ends translated at once, inspected flows (until an inspector
-//! takes them), IP options, fragments, time to live 1, frames that change between tagged and untagged.
+//! What the card cannot forward by itself the host does: both ends translated at once, inspected flows (to a
+//! proxy if there is one), IP options, fragments, time to live 1, frames that change between tagged and untagged.
 
 /// What the slow path wants done.
 pub mod effect;
@@ -27,6 +27,8 @@ pub mod adopt;
 mod first_packet;
 /// Packets of a connection: sent again through the card or by the host.
 mod forward;
+/// Packets of a connection that ends here: to its proxy, and from it.
+mod terminate;
 /// What is for the device itself: ARP and echo requests.
 mod local;
 

@@ -33,6 +33,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Source of port choices and hashes: secret in service, fixed in replay.
     pub seed: u64,
+    /// There is a proxy: inspected TCP connections end at it. Without, they are forwarded as they are.
+    pub has_proxy: bool,
 }
 
 /// The slow path: connections, translations, next hops, fragments.
@@ -44,6 +46,7 @@ pub struct SlowPath {
     pub(super) conns: Conns,
     pub(super) xlates: Xlates,
     pub(super) neighbours: Neighbours,
+    pub(super) has_proxy: bool,
     fragments: Fragments,
     drops: BTreeMap<&'static str, u64>,
     /// The last value written to the card's `EPOCH`, and when the next is due.
@@ -74,6 +77,7 @@ impl SlowPath {
             resolution,
             limits,
             seed,
+            has_proxy,
         } = setup;
         let attachments: Arc<[Attachment]> = Attachment::all(&model, &interfaces).into();
         Self {
@@ -84,6 +88,7 @@ impl SlowPath {
             fragments: Fragments::new(limits, seed),
             drops: BTreeMap::new(),
             epoch: None,
+            has_proxy,
             model,
             attachments,
         }
@@ -127,9 +132,13 @@ impl SlowPath {
             .judge(now, metadata, frame, effects)
             .unwrap_or_else(Report::from);
         if let Verdict::Drop(drop) = report.verdict {
-            *self.drops.entry(drop.name()).or_default() += 1;
+            self.count_drop(drop);
         }
         report
+    }
+
+    pub(super) fn count_drop(&mut self, drop: Drop) {
+        *self.drops.entry(drop.name()).or_default() += 1;
     }
 
     /// What the card counted for a connection: the answer to [`Effect::ReadStats`]. `None` for an entry it does not have.

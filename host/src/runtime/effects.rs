@@ -13,6 +13,8 @@ use crate::punt::{Effect, Event, SlowPath};
 pub(super) trait Surroundings {
     /// Sends a frame through the card.
     fn inject(&mut self, nic: &mut Nic, port: u8, lookup: bool, frame: &[u8]) -> Result<(), Error>;
+    /// A packet for the proxy.
+    fn terminate(&mut self, datagram: &[u8]);
     /// A flow came into the card.
     fn installed(&mut self, key: Key);
     /// A flow left the card.
@@ -59,6 +61,7 @@ pub(super) fn perform(
             Effect::Inject { descriptor, frame } => {
                 surroundings.inject(nic, descriptor.port, descriptor.lookup, &frame)?;
             }
+            Effect::Terminate { datagram } => surroundings.terminate(&datagram),
             Effect::SetEpoch(epoch) => nic.set_epoch(epoch)?,
             Effect::ReadStats {
                 conn,

@@ -4,7 +4,9 @@
 //! rings is looked at now and then. When it ends, however it ends, the card goes on forwarding the flows it has.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use crate::flow::{Limits, Time, conn};
 use crate::nic::host_path::Wake;
 use crate::nic::{self, Inheritance, Nic};
 use crate::policy::{Image, Model};
-use crate::punt::{Adopted, Event, Inherited, Resolution, Setup, SlowPath};
+use crate::punt::{Adopted, Effect, Event, Inherited, Resolution, Setup, SlowPath};
 use crate::vfio::Device;
 
 /// What becomes of flows that the card has from an earlier runtime.
@@ -44,18 +46,22 @@ pub struct Live<L> {
 /// The world beside card and slow path.
 struct Outside<L> {
     log: L,
+    /// The TUN device of the proxy, if there is one: non-blocking, a packet a read or write.
+    tunnel: Option<File>,
     /// Frames that the card did not take, by reason.
     refused: BTreeMap<&'static str, u64>,
 }
 
 impl<L: FnMut(&Event)> Live<L> {
-    /// Loads a policy into a card, which forwards from then on. `log` gets every event.
+    /// Loads a policy into a card, which forwards from then on. `log` gets every event. Behind `tunnel`, a non-blocking
+    /// TUN device, a proxy ends the inspected TCP connections; without it they are forwarded as they are.
     pub fn start(
         now: Time,
         device: Box<dyn Device>,
         tables: Tables,
         model: Arc<Model>,
         image: &Image,
+        tunnel: Option<File>,
         log: L,
     ) -> Result<Self, Error> {
         let (mut nic, inheritance) = match tables {
@@ -71,9 +77,11 @@ impl<L: FnMut(&Event)> Live<L> {
             resolution: Resolution::Ask,
             limits: Limits::default(),
             seed: random(),
+            has_proxy: tunnel.is_some(),
         });
         let mut outside = Outside {
             log,
+            tunnel,
             refused: BTreeMap::new(),
         };
         let mut effects = Vec::new();
@@ -106,6 +114,9 @@ impl<L: FnMut(&Event)> Live<L> {
         for event in self.nic.events() {
             poll.add(event, Token::Card).map_err(failed)?;
         }
+        if let Some(tunnel) = &self.outside.tunnel {
+            poll.add(tunnel, Token::Tunnel).map_err(failed)?;
+        }
         loop {
             // Events first: what is raised after this is seen by the next wait.
             self.nic.take_events();
@@ -134,6 +145,7 @@ impl<L: FnMut(&Event)> Live<L> {
         let taken = self.nic.take_punts(BATCH, |metadata, frame| {
             slow_path.handle_punt(now, metadata, frame, &mut effects);
         })?;
+        let sent = self.take_proxied(now, &mut effects);
         perform(
             now,
             &mut self.nic,
@@ -147,7 +159,24 @@ impl<L: FnMut(&Event)> Live<L> {
         if lost > 0 {
             *self.outside.refused.entry("lost-in-rings").or_default() += u64::from(lost);
         }
-        Ok(taken == BATCH)
+        Ok(taken == BATCH || sent == BATCH)
+    }
+
+    /// Sends a batch of what the proxy sends; gives how many packets that were.
+    fn take_proxied(&mut self, now: Time, effects: &mut Vec<Effect>) -> usize {
+        let Some(tunnel) = &mut self.outside.tunnel else {
+            return 0;
+        };
+        let mut packet = [0; LONGEST_PACKET];
+        for count in 0..BATCH {
+            // A tunnel that fails is empty: its connections time out, everything else goes on.
+            let Ok(length) = tunnel.read(&mut packet) else {
+                return count;
+            };
+            self.slow_path
+                .handle_proxied(now, &packet[..length], effects);
+        }
+        BATCH
     }
 
     /// Moves the host path back to the windows, and leaves the card alone. Flows go on.
@@ -202,6 +231,20 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
         Ok(())
     }
 
+    fn terminate(&mut self, datagram: &[u8]) {
+        let Some(tunnel) = &mut self.tunnel else {
+            return;
+        };
+        // As on a wire: TCP sends again what does not get through.
+        if let Err(error) = tunnel.write(datagram) {
+            let name = match error.kind() {
+                io::ErrorKind::WouldBlock => "tunnel-full",
+                _ => "tunnel-failed",
+            };
+            *self.refused.entry(name).or_default() += 1;
+        }
+    }
+
     fn installed(&mut self, _: Key) {}
 
     fn removed(&mut self, _: &Key) {}
@@ -216,6 +259,7 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
 enum Token {
     Card,
     Stop,
+    Tunnel,
 }
 
 impl vmm_sys_util::poll::PollToken for Token {
@@ -226,7 +270,8 @@ impl vmm_sys_util::poll::PollToken for Token {
     fn from_raw_token(data: u64) -> Self {
         match data {
             0 => Token::Card,
-            _ => Token::Stop,
+            1 => Token::Stop,
+            _ => Token::Tunnel,
         }
     }
 }
@@ -290,6 +335,8 @@ fn random() -> u64 {
 
 /// Frames served before deadlines are looked at again.
 const BATCH: usize = 64;
+/// Longest packet of the tunnel.
+const LONGEST_PACKET: usize = 65_535;
 /// So that a clock that was wrong does no harm for ever.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How often a card that raises no events is looked at.

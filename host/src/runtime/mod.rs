@@ -121,6 +121,7 @@ impl Runtime {
             resolution: Resolution::Derive,
             limits: Limits::default(),
             seed: REPLAY_SEED,
+            has_proxy: false,
         });
         Ok(Self {
             nic,
@@ -275,6 +276,9 @@ impl Surroundings for InLockStep<'_> {
         nic.inject(port, lookup, frame)?;
         run(nic, None, self.seen)
     }
+
+    /// Nobody ends a connection of a capture: a capture holds only one end's side of it.
+    fn terminate(&mut self, _: &[u8]) {}
 
     fn installed(&mut self, key: Key) {
         self.origins.insert(key, self.origin);

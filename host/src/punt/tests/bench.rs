@@ -46,6 +46,8 @@ pub struct Bench {
     pub adjacencies: BTreeMap<u8, Adjacency>,
     /// Frames that left, with their port.
     pub sent: Vec<(u8, Vec<u8>)>,
+    /// What the proxy was given.
+    pub proxied: Vec<Vec<u8>>,
     pub log: Vec<String>,
     /// The card takes no entries.
     pub is_full: bool,
@@ -55,6 +57,13 @@ pub struct Bench {
 impl Bench {
     pub fn new(config: &str) -> Self {
         Self::with(config, Resolution::Derive, Limits::default(), [None, None])
+    }
+
+    /// Inspected TCP connections end at a proxy.
+    pub fn with_proxy(config: &str) -> Self {
+        let mut bench = Self::new(config);
+        bench.path.has_proxy = true;
+        bench
     }
 
     pub fn with(
@@ -81,11 +90,13 @@ impl Bench {
                 resolution,
                 limits,
                 seed: 7,
+                has_proxy: false,
             }),
             now: Time::from_secs(1000),
             entries: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
             sent: Vec::new(),
+            proxied: Vec::new(),
             log: Vec::new(),
             is_full: false,
             epoch: 0,
@@ -150,6 +161,14 @@ impl Bench {
         let report = self
             .path
             .handle_punt(self.now, &metadata, frame, &mut effects);
+        self.carry_out(effects);
+        report
+    }
+
+    /// The proxy sends a packet.
+    pub fn proxy_sends(&mut self, datagram: &[u8]) -> Report {
+        let mut effects = Vec::new();
+        let report = self.path.handle_proxied(self.now, datagram, &mut effects);
         self.carry_out(effects);
         report
     }
@@ -220,6 +239,7 @@ impl Bench {
                     );
                     self.carry_out(effects);
                 }
+                Effect::Terminate { datagram } => self.proxied.push(datagram),
                 Effect::Log(event) => self.log.push(event.to_string()),
             }
         }

@@ -6,5 +6,7 @@ mod bench;
 mod stories;
 /// What holds for every packet sequence.
 mod properties;
+/// Connections that end at a proxy.
+mod proxy;
 /// Runtimes that take over what another left on the card.
 mod restarts;
