@@ -19,6 +19,12 @@ mod formal;
 mod root_complex;
 /// The program that ships on a guest's real VFIO.
 mod guest;
+/// A simulated card between two private networks.
+#[path = "../../tests/support/lab.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod networks;
+/// Two enterprises and the firewall between them.
+mod lab;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
 /// Faults in the card that the tests must notice.
@@ -54,6 +60,8 @@ enum Command {
     RootComplex,
     /// The program that ships, in a guest under QEMU, on the simulated card as a PCI device
     GuestTest(guest::Options),
+    /// Two enterprises with real SIP and XMPP servers, and the firewall between them
+    Lab(lab::Options),
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
     /// Deliberate faults in the card, each of which the tests must notice
@@ -77,6 +85,7 @@ fn main() -> ExitCode {
         Command::Formal => formal::formal(),
         Command::RootComplex => root_complex::root_complex(),
         Command::GuestTest(options) => guest::guest_test(&options),
+        Command::Lab(options) => lab::lab(&options),
         Command::Synth(options) => synth::synth(&options),
         Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::process::{Failure, Result, at, capture, cargo, command, run, target};
 
@@ -18,6 +18,11 @@ pub enum Requirement {
     Program {
         package: &'static str,
         program: &'static str,
+    },
+    /// A Debian package, present when this file is.
+    File {
+        package: &'static str,
+        path: &'static str,
     },
     /// A Debian package, present when Python can import this module.
     Module {
@@ -36,7 +41,7 @@ pub enum Requirement {
     },
 }
 
-use Requirement::{Module, Program, Subcommand, Wheel};
+use Requirement::{File, Module, Program, Subcommand, Wheel};
 
 const PYTHON: Requirement = Program {
     package: "python3",
@@ -95,6 +100,47 @@ pub const LAB: &[Requirement] = &[
     Program {
         package: "curl",
         program: "curl",
+    },
+];
+/// Servers and users of two enterprises.
+pub const FEDERATION: &[Requirement] = &[
+    IP,
+    SYSCTL,
+    Program {
+        package: "openssl",
+        program: "openssl",
+    },
+    Program {
+        package: "tcpdump",
+        program: "tcpdump",
+    },
+    Program {
+        package: "kamailio",
+        program: "kamailio",
+    },
+    File {
+        package: "kamailio-tls-modules",
+        path: "/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
+    },
+    File {
+        package: "kamailio-presence-modules",
+        path: "/usr/lib/x86_64-linux-gnu/kamailio/modules/presence_xml.so",
+    },
+    Program {
+        package: "sip-tester",
+        program: "sipp",
+    },
+    Program {
+        package: "prosody",
+        program: "prosody",
+    },
+    File {
+        package: "lua-unbound",
+        path: "/usr/lib/x86_64-linux-gnu/lua/5.4/lunbound.so",
+    },
+    Program {
+        package: "dnsmasq-base",
+        program: "dnsmasq",
     },
 ];
 /// A card between two network namespaces, seen from a guest under QEMU.
@@ -187,6 +233,7 @@ fn wheel(requirement: &Requirement) -> Option<String> {
 fn missing_debian(requirement: &Requirement) -> Option<&'static str> {
     match requirement {
         Program { package, program } => find_program(program).is_none().then_some(package),
+        File { package, path } => (!Path::new(path).exists()).then_some(package),
         Module { package, module } => (!python_imports(module)).then_some(package),
         Wheel { .. } | Subcommand { .. } => None,
     }

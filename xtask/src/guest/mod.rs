@@ -22,14 +22,10 @@ mod machine;
 mod report;
 /// Connections through the card.
 mod traffic;
-/// The card and the two networks at its ports.
-#[path = "../../../tests/support/lab.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod lab;
 
+use crate::networks::Lab;
 use crate::process::{Failure, Result, cargo, root, run, target};
 use crate::requirements::{self, GUEST, SIMULATION};
-use lab::Lab;
 use machine::{BACKGROUND, Machine};
 use report::{equal, is, json, number};
 use software::Software;

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use super::lab::{self, CLIENT, FAR, GATEWAY, Lab, Side};
 use super::report::{equal, is};
+use crate::networks::{self, CLIENT, FAR, GATEWAY, Lab, Side};
 use crate::process::{Failure, Result};
 
 /// Address and port of the XMPP server as the outside sees it.
@@ -106,7 +106,7 @@ impl Pair {
 
 fn connect(lab: &Lab, side: Side, address: &str, listener: &TcpListener) -> Result<Pair> {
     let client = lab.connect(side, address).map_err(failed)?;
-    let (server, _) = lab::accept(listener).map_err(failed)?;
+    let (server, _) = networks::accept(listener).map_err(failed)?;
     Ok(Pair { client, server })
 }
 

@@ -1,0 +1,80 @@
+//! A certification authority for the lab, made with openssl.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::process::run;
+use crate::process::{Result, at, command};
+
+/// A test authority.
+pub struct Authority {
+    folder: PathBuf,
+}
+
+/// Key and certificate of somebody, and whom he trusts, as files.
+pub struct Identity {
+    /// The private key.
+    pub key: PathBuf,
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// The authority.
+    pub trusted: PathBuf,
+}
+
+impl Authority {
+    /// Makes one.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let folder = folder.join("authority");
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let authority = Self { folder };
+        let mut openssl = authority.openssl(&["req", "-x509", "-noenc", "-days", "30"]);
+        openssl.args(NEW_KEY).args([
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-subj",
+            "/CN=Lab Root",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ]);
+        run(&mut openssl)?;
+        Ok(authority)
+    }
+
+    /// Issues a certificate for both ends of a connection, as federation needs it.
+    pub fn issue(&self, folder: &Path, name: &str) -> Result<Identity> {
+        let identity = Identity {
+            key: folder.join("key.pem"),
+            certificate: folder.join("certificate.pem"),
+            trusted: folder.join("trusted.pem"),
+        };
+        let mut openssl = self.openssl(&["req", "-x509", "-noenc", "-days", "30"]);
+        openssl
+            .args(NEW_KEY)
+            .args(["-CA", "ca.pem", "-CAkey", "ca.key"]);
+        openssl.arg("-keyout").arg(&identity.key);
+        openssl.arg("-out").arg(&identity.certificate);
+        openssl.args([
+            "-subj",
+            &format!("/CN={name}"),
+            "-addext",
+            &format!("subjectAltName=DNS:{name},URI:sip:{name}"),
+            "-addext",
+            "extendedKeyUsage=serverAuth,clientAuth",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]);
+        run(&mut openssl)?;
+        fs::copy(self.folder.join("ca.pem"), &identity.trusted).map_err(at(&identity.trusted))?;
+        Ok(identity)
+    }
+
+    fn openssl(&self, arguments: &[&str]) -> std::process::Command {
+        let mut openssl = command("openssl");
+        openssl.current_dir(&self.folder).args(arguments);
+        openssl
+    }
+}
+
+const NEW_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];

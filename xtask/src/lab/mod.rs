@@ -1,0 +1,140 @@
+//! Two enterprises with servers that nobody here wrote, and the firewall between them on the RTL card.
+//!
+//! What each scene showed is printed as a summary; captures of both sides, logs and configurations are kept in
+//! `target/lab`. A scene that does not hold ends the run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Child;
+
+use clap::Args;
+
+use crate::networks::{Lab, Side};
+use crate::process::{Failure, Result, at, cargo, root, run, target};
+use crate::requirements::{self, FEDERATION, SIMULATION};
+
+/// Keys and certificates of the enterprises.
+mod certificates;
+/// The firewall as a process.
+mod firewall;
+/// SIP servers, and users who talk through them.
+mod sip;
+/// XMPP servers.
+mod xmpp;
+/// Child processes that end with us.
+mod process;
+
+use certificates::Authority;
+use firewall::Firewall;
+use sip::Presence;
+use xmpp::Xmpp;
+
+/// What the card is made of.
+#[derive(Args)]
+pub struct Options {
+    /// `rtl` for the Verilated circuits, or `model`
+    #[arg(long, default_value = "rtl", value_parser = ["rtl", "model"])]
+    engine: String,
+}
+
+/// Brings both enterprises up, and goes through all scenes.
+pub fn lab(options: &Options) -> Result {
+    requirements::ensure(&[SIMULATION, FEDERATION])?;
+    run(&mut cargo([
+        "build",
+        "--workspace",
+        "--features",
+        "verilator",
+        "--bins",
+    ]))?;
+    let scene = Scene::start(&options.engine)?;
+    let told = scene.play()?;
+    println!("\n    what was seen");
+    for line in told {
+        println!("      {line}");
+    }
+    println!("    captures and logs: {}", scene.folder.display());
+    Ok(())
+}
+
+/// Everything that runs.
+struct Scene {
+    // Dropped in this order: programs before the networks they are in.
+    captures: Vec<Child>,
+    offices: [Presence; 2],
+    xmpp: [Xmpp; 3],
+    firewall: Firewall,
+    lab: Lab,
+    folder: PathBuf,
+}
+
+impl Scene {
+    fn start(engine: &str) -> Result<Self> {
+        let folder = target().join("lab");
+        // Captures and logs of an earlier run.
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(at(&folder)(error));
+            }
+            _ => fs::create_dir_all(&folder).map_err(at(&folder))?,
+        }
+        let card = target().join("debug/postern-card");
+        let lab = Lab::start(&card, engine)
+            .map_err(|error| Failure::Check(format!("cannot start the card: {error}")))?;
+        for words in [
+            "address add 10.0.0.2/24 dev inside0",
+            "address add 10.0.0.10/24 dev inside0",
+        ] {
+            process::run(lab.command(Side::Inside, "ip").args(words.split(' ')))?;
+        }
+        let authority = Authority::new(&folder)?;
+        let captures = [Side::Outside, Side::Inside].map(|side| capture(&lab, side, &folder));
+        let captures = captures.into_iter().collect::<Result<_>>()?;
+        let firewall =
+            Firewall::start(&root().join("tests/support/federation.cfg"), &lab, &folder)?;
+        Ok(Self {
+            captures,
+            offices: sip::start(&lab, &authority, &folder)?,
+            xmpp: xmpp::start(&lab, &authority, &folder)?,
+            firewall,
+            lab,
+            folder,
+        })
+    }
+
+    fn play(&self) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        let [ours, theirs] = &self.offices;
+        for (caller, callee, way) in [(ours, theirs, "outbound"), (theirs, ours, "inbound")] {
+            told.push(sip::talk(&self.lab, caller, callee)?);
+            self.firewall
+                .await_line(&format!("%ASA-6-302013: Built {way} TCP connection"))?;
+        }
+        told.extend(xmpp::ping(&self.xmpp)?);
+        Ok(told)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for capture in &mut self.captures {
+            process::end(capture);
+        }
+    }
+}
+
+fn capture(lab: &Lab, side: Side, folder: &std::path::Path) -> Result<Child> {
+    let (device, name) = match side {
+        Side::Outside => ("outside0", "outside.pcap"),
+        Side::Inside => ("inside0", "inside.pcap"),
+    };
+    let mut command = lab.command(side, "tcpdump");
+    // Packet by packet, so that nothing is missing when it is ended.
+    command.args(["-i", device, "-U", "--immediate-mode", "-w"]);
+    command.arg(folder.join(name));
+    process::spawn_until(
+        &mut command,
+        &folder.join(format!("{name}.log")),
+        "listening on",
+    )
+}

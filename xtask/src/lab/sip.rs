@@ -1,0 +1,162 @@
+//! Kamailio with presence in each network, and sipp as its users.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use super::certificates::Authority;
+use super::process;
+use crate::networks::{FAR, Lab, Side};
+use crate::process::{Failure, Result, at, capture};
+
+/// One enterprise's presence server.
+pub struct Presence {
+    side: Side,
+    domain: &'static str,
+    other_domain: &'static str,
+    /// Its own address.
+    address: &'static str,
+    folder: PathBuf,
+    process: Child,
+}
+
+/// Who is where.
+struct Office {
+    side: Side,
+    domain: &'static str,
+    address: &'static str,
+    /// How the other one reaches it.
+    dialled: &'static str,
+}
+
+const OFFICES: [Office; 2] = [
+    Office {
+        side: Side::Inside,
+        domain: "office.example",
+        address: "10.0.0.2",
+        dialled: "192.0.2.2",
+    },
+    Office {
+        side: Side::Outside,
+        domain: "partner.example",
+        address: FAR,
+        dialled: FAR,
+    },
+];
+
+/// Starts both.
+pub fn start(lab: &Lab, authority: &Authority, folder: &Path) -> Result<[Presence; 2]> {
+    let [ours, theirs] = &OFFICES;
+    Ok([
+        begin(lab, authority, folder, ours, theirs)?,
+        begin(lab, authority, folder, theirs, ours)?,
+    ])
+}
+
+fn begin(
+    lab: &Lab,
+    authority: &Authority,
+    folder: &Path,
+    own: &Office,
+    other: &Office,
+) -> Result<Presence> {
+    let folder = folder.join(own.domain);
+    fs::create_dir_all(folder.join("tables")).map_err(at(&folder))?;
+    authority.issue(&folder, own.domain)?;
+    for table in [
+        "version",
+        "presentity",
+        "active_watchers",
+        "watchers",
+        "xcap",
+    ] {
+        let (from, to) = (
+            Path::new(TABLES).join(table),
+            folder.join("tables").join(table),
+        );
+        fs::copy(&from, to).map_err(at(&from))?;
+    }
+    let fill = |text: &str| {
+        text.replace("{folder}", &folder.display().to_string())
+            .replace("{domain}", own.domain)
+            .replace("{address}", own.address)
+            .replace("{dialled}", own.dialled)
+            .replace("{other_domain}", other.domain)
+            .replace("{other_address}", other.dialled)
+    };
+    for (name, text) in [
+        ("kamailio.cfg", include_str!("kamailio.cfg")),
+        ("tls.cfg", include_str!("tls.cfg")),
+        ("caller.xml", include_str!("caller.xml")),
+        ("callee.xml", include_str!("callee.xml")),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, fill(text)).map_err(at(&path))?;
+    }
+    let mut command = lab.command(own.side, "kamailio");
+    command
+        .args(["-DD", "-E", "-m", "64", "-M", "8", "-Y"])
+        .arg(&folder);
+    command.arg("-f").arg(folder.join("kamailio.cfg"));
+    let process = process::spawn(&mut command, &folder.join("kamailio.log"))?;
+    process::await_port(lab, own.side, &format!("{}:5061", own.address))?;
+    Ok(Presence {
+        side: own.side,
+        domain: own.domain,
+        other_domain: other.domain,
+        address: own.address,
+        folder,
+        process,
+    })
+}
+
+/// A user of one enterprise asks, subscribes, writes and calls. What was seen, in words.
+pub fn talk(lab: &Lab, caller: &Presence, callee: &Presence) -> Result<String> {
+    let log = callee.folder.join("callee.log");
+    let mut telephone = lab.command(callee.side, "sipp");
+    telephone
+        .current_dir(&callee.folder)
+        .args(["-sf", "callee.xml", "-m", "1"]);
+    telephone.args(["-i", callee.address, "-p", "5080", "-nostdin"]);
+    let mut telephone = process::spawn(&mut telephone, &log)?;
+    let mut user = lab.command(caller.side, "sipp");
+    user.current_dir(&caller.folder)
+        .args(["-sf", "caller.xml", "-m", "1"]);
+    user.args([
+        "-i",
+        caller.address,
+        "-p",
+        "5070",
+        "-nostdin",
+        "-recv_timeout",
+        "30000",
+    ]);
+    user.args(["-trace_err", &format!("{}:5060", caller.address)]);
+    let spoken = capture(&mut user);
+    process::end(&mut telephone);
+    spoken?;
+    let heard = fs::read(callee.folder.join("kamailio.log")).map_err(at(&callee.folder))?;
+    let heard = String::from_utf8_lossy(&heard);
+    for method in ["OPTIONS", "SUBSCRIBE", "MESSAGE", "INVITE", "ACK", "BYE"] {
+        if !heard.contains(&format!("RECEIVED {method} verified=1")) {
+            return Err(Failure::Check(format!(
+                "{} did not get {method} over mutual TLS; see {}",
+                callee.domain,
+                callee.folder.display()
+            )));
+        }
+    }
+    Ok(format!(
+        "SIP, {} to {}: OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK and BYE over mutual TLS",
+        caller.domain, caller.other_domain
+    ))
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        process::end(&mut self.process);
+    }
+}
+
+/// Where Debian's Kamailio keeps its empty tables.
+const TABLES: &str = "/usr/share/kamailio/dbtext/kamailio";
