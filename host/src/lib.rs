@@ -15,6 +15,11 @@ pub mod flow;
 /// pure: a punted packet to a list of effects.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod punt;
+/// pure: keys, certificates and trustpoints, from a name in the configuration to an identity.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod pki;
+/// io: what must survive a restart.
+pub mod store;
 /// io: reaching a PCI function through VFIO-shaped calls.
 pub mod vfio;
 /// io: the card driver: bring-up, tables, counters, punt and inject.
