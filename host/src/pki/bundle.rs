@@ -61,7 +61,7 @@ impl Bundle {
                 "PRIVATE KEY" => key = Some(Zeroizing::new(part.into_contents())),
                 "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => {
                     return Err(Error::Key(
-                        "the key is not in plain PKCS#8: `openssl pkcs8 -topk8 -nodes` makes it so",
+                        "the key is not in plain PKCS#8: `openssl pkcs8 -topk8 -nocrypt` makes it so",
                     ));
                 }
                 _ => {}

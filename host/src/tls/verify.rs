@@ -242,6 +242,10 @@ impl Trust {
             E::InvalidSignatureForPublicKey
             | E::UnsupportedSignatureAlgorithmContext(_)
             | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Reason::Signature,
+            // It ends before it begins: that it has ended is what the operator needs.
+            E::InvalidCertValidity => check_dates(certificate, now)
+                .err()
+                .unwrap_or_else(|| Reason::Other(error.to_string())),
             other => Reason::Other(other.to_string()),
         }
     }
