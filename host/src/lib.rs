@@ -15,12 +15,22 @@ pub mod flow;
 /// pure: a punted packet to a list of effects.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod punt;
+/// pure: keys, certificates and trustpoints, from a name in the configuration to an identity.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod pki;
+/// pure: the TLS proxy: two TLS ends, whom they trust, how many there may be.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod tls;
+/// io: what must survive a restart.
+pub mod store;
 /// io: reaching a PCI function through VFIO-shaped calls.
 pub mod vfio;
 /// io: the card driver: bring-up, tables, counters, punt and inject.
 pub mod nic;
 /// io: lock-step with a simulated card through its simulator-only region.
 pub mod simulator;
+/// io: the kernel's TCP on either side of the TLS proxy: a TUN device in a namespace of its own.
+pub mod tcp;
 /// io: the one loop where card, clock and pure machines meet.
 pub mod runtime;
 /// io: the commands, one file each.

@@ -4,6 +4,7 @@
 mod command;
 
 mod check;
+mod crypto;
 mod packet_tracer;
 mod replay;
 

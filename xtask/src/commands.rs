@@ -68,6 +68,7 @@ pub fn test() -> Result {
         ROOT_COMPLEX,
         GUEST,
         LAB,
+        PEERS,
     ])?;
     let mut steps = Steps::new(8);
     steps.step("format", format);
@@ -153,6 +154,7 @@ pub fn setup() -> Result {
         ROOT_COMPLEX,
         GUEST,
         LAB,
+        PEERS,
     ])
 }
 

@@ -143,6 +143,14 @@ pub const FEDERATION: &[Requirement] = &[
         program: "dnsmasq",
     },
 ];
+/// OpenSSL as peer, authority and judge of what `postern` does with TLS.
+pub const PEERS: &[Requirement] = &[
+    IP,
+    Program {
+        package: "openssl",
+        program: "openssl",
+    },
+];
 /// A card between two network namespaces, seen from a guest under QEMU.
 pub const GUEST: &[Requirement] = &[
     IP,

@@ -15,6 +15,8 @@ pub mod packet_tracer;
 pub mod replay;
 /// `postern run`.
 pub mod run;
+/// `postern crypto`.
+pub mod crypto;
 /// `postern nic`.
 pub mod nic;
 /// Findings drawn for people or written for programs.
@@ -38,6 +40,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Be a firewall: load a configuration into a card and serve it
     Run(run::Arguments),
+    /// Make keys, enrol trustpoints, import and export certificates
+    Crypto(crypto::Arguments),
+    /// Show what is stored: crypto ca certificates, crypto ca trustpoints
+    Show(crypto::Show),
     /// List cards, bind one to vfio-pci, or show what one says of itself
     #[command(subcommand)]
     Nic(nic::Command),
@@ -63,6 +69,12 @@ pub enum Failure {
     /// A simulated card failed.
     #[error(transparent)]
     Card(#[from] crate::runtime::Error),
+    /// Keys and certificates could not be read or kept.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// A key or a certificate is not what it should be.
+    #[error(transparent)]
+    Pki(#[from] crate::pki::Error),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -83,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::PacketTracer(arguments) => packet_tracer::run(&arguments),
         Command::Replay(arguments) => Ok(replay::run(&arguments)),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Crypto(arguments) => crypto::run(&arguments),
+        Command::Show(arguments) => crypto::show(&arguments),
         Command::Nic(command) => nic::run(&command),
     };
     outcome.unwrap_or_else(|failure| match failure {

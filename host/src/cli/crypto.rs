@@ -1,0 +1,439 @@
+//! `postern crypto key generate …` and `postern crypto ca {authenticate|enroll|import|export} TRUSTPOINT …`.
+//!
+//! The words after the trustpoint are those of the device, and so are the questions. Text to paste comes from standard
+//! input and ends with a line `quit` or with the input.
+
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
+
+use super::{Failure, Outcome, check};
+use crate::config;
+use crate::pki::bundle::{self, Bundle};
+use crate::pki::key::{DEFAULT_LABEL, Wanted};
+use crate::pki::settings::Enrolment;
+use crate::pki::trustpoint::{Role, State};
+use crate::pki::{Certificate, Date, Key, Settings, Trustpoint};
+use crate::runtime::clock;
+use crate::store::Store;
+
+const EXAMPLE: &str = "\
+Example:
+  postern crypto --state state key generate rsa label cup_key modulus 2048
+
+  postern crypto --config firewall.cfg --state state ca enroll cup_proxy noconfirm
+  postern crypto --config firewall.cfg --state state ca authenticate cert_from_cup nointeractive < cup.pem
+  postern crypto --state state ca export cup_proxy identity-certificate";
+
+/// Where trustpoints are defined and kept.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// Directory of keys and certificates
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/postern")]
+    state: PathBuf,
+    /// File that private keys are sealed with [default: master.key in the state directory]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Arguments of `crypto`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub struct Arguments {
+    /// Configuration with the trustpoints
+    #[arg(long, value_name = "CONFIG")]
+    config: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    topic: Topic,
+}
+
+#[derive(Debug, Subcommand)]
+enum Topic {
+    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS]}`
+    Key {
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
+    /// Trustpoints: authenticate, enroll, import, export
+    #[command(subcommand)]
+    Ca(Ca),
+}
+
+#[derive(Debug, Subcommand)]
+enum Ca {
+    /// Take an authority's certificate, or one peer's own: `[fingerprint HEX] [nointeractive]`
+    Authenticate(Words),
+    /// Get a certificate: `[noconfirm]`
+    Enroll(Words),
+    /// Take a certificate or a file: `certificate [nointeractive]` or `pkcs12 PASSPHRASE [nointeractive]`
+    Import(Words),
+    /// Print a certificate or a file: `identity-certificate` or `pkcs12 PASSPHRASE`
+    Export(Words),
+}
+
+#[derive(Args, Debug)]
+struct Words {
+    /// The trustpoint
+    trustpoint: String,
+    /// The rest, as on the device
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+}
+
+impl Place {
+    /// Opens the store.
+    pub fn open(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.state, self.key_file.as_deref())?)
+    }
+}
+
+/// Carries one command out.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let now = Date::from(clock::Clock::start().now());
+    match &arguments.topic {
+        Topic::Key { words } => generate(&arguments.place, words),
+        Topic::Ca(Ca::Authenticate(words)) => authenticate(arguments, words, now),
+        Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
+        Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
+        Topic::Ca(Ca::Export(words)) => export(arguments, words),
+    }
+}
+
+/// `key generate {rsa|ecdsa} …`.
+fn generate(place: &Place, words: &[String]) -> Outcome {
+    let mut rest = words.iter().map(String::as_str);
+    let mut wanted = match (rest.next(), rest.next()) {
+        (Some("generate"), Some("rsa")) => Wanted::Rsa(2048),
+        (Some("generate"), Some("ecdsa")) => Wanted::Ecdsa(384),
+        _ => return usage("say `key generate rsa` or `key generate ecdsa`"),
+    };
+    let mut label = DEFAULT_LABEL;
+    while let Some(word) = rest.next() {
+        match (word, &mut wanted) {
+            ("label", _) => label = rest.next().ok_or_else(|| missing("a label"))?,
+            ("modulus", Wanted::Rsa(bits)) | ("elliptic-curve", Wanted::Ecdsa(bits)) => {
+                let number = rest.next().and_then(|word| word.parse().ok());
+                *bits = number.ok_or_else(|| missing("a number of bits"))?;
+            }
+            ("general-keys" | "noconfirm", _) => {}
+            (word, _) => return usage(&format!("`{word}` is no word of this command")),
+        }
+    }
+    let store = place.open()?;
+    if store.key(label)?.is_some() {
+        // What it signed would be worthless.
+        eprintln!("postern: there is a key {label} already; choose another label");
+        return Ok(ExitCode::from(1));
+    }
+    let key = Key::generate(label, wanted)?;
+    store.save(None, Some(&key))?;
+    println!("INFO: The name for the keys will be: {label}");
+    println!("{} key pair generated", key.kind());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn authenticate(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
+    let settings = arguments.settings(&words.trustpoint)?;
+    if let Enrolment::Network(_) = settings.enrolment {
+        return not_here(&settings.name);
+    }
+    let (mut expected, mut is_asked) = (None, true);
+    let mut rest = words.words.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "fingerprint" => {
+                let text = rest.next().ok_or_else(|| missing("a fingerprint"))?;
+                let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+                expected = Some(digits.to_ascii_lowercase());
+            }
+            "nointeractive" => is_asked = false,
+            word => return usage(&format!("`{word}` is no word of this command")),
+        }
+    }
+    tell_paste("the base 64 encoded CA certificate", is_asked);
+    let certificate = Certificate::from_text(&paste()?)?;
+    println!("INFO: Certificate has the following attributes:");
+    println!("Subject:             {}", certificate.subject);
+    println!("Fingerprint SHA-1:   {}", certificate.sha1());
+    println!("Fingerprint SHA-256: {}", certificate.sha256());
+    tell_concerns(&certificate, now);
+    let known = [certificate.sha1(), certificate.sha256()];
+    match expected {
+        Some(expected) if !known.contains(&expected) => {
+            eprintln!("postern: the fingerprint is not {expected}: the certificate is not taken");
+            return Ok(ExitCode::from(1));
+        }
+        // Whoever knows the fingerprint has accepted it.
+        Some(_) => {}
+        None if is_asked && !ask("Do you accept this certificate?")? => {
+            return Ok(ExitCode::from(1));
+        }
+        None => {}
+    }
+    let store = arguments.place.open()?;
+    let mut trustpoint = store.trustpoint(&settings.name)?;
+    trustpoint.authenticate(certificate)?;
+    store.save(Some(&trustpoint), None)?;
+    if trustpoint.role() == Some(Role::Pin) {
+        println!("INFO: It is one peer's own certificate: that peer is trusted, and no other.");
+    }
+    println!("Trustpoint CA certificate accepted.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn enroll(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
+    let settings = arguments.settings(&words.trustpoint)?;
+    let is_asked = match words.words.as_slice() {
+        [] => true,
+        [word] if word == "noconfirm" => false,
+        _ => return usage("say `enroll TRUSTPOINT [noconfirm]`"),
+    };
+    let store = arguments.place.open()?;
+    let mut trustpoint = store.trustpoint(&settings.name)?;
+    let (key, is_new) = key_for(&store, &settings)?;
+    let new_key = is_new.then_some(&key);
+    match &settings.enrolment {
+        Enrolment::Network(_) => return not_here(&settings.name),
+        Enrolment::Own => {
+            if is_asked && !ask("Generate Self-Signed Certificate?")? {
+                return Ok(ExitCode::from(1));
+            }
+            trustpoint.sign_itself(&settings, &key, now)?;
+            store.save(Some(&trustpoint), new_key)?;
+            println!("The self-signed certificate of {} is there.", settings.name);
+        }
+        Enrolment::Terminal => {
+            if is_asked && !ask("Display Certificate Request to terminal?")? {
+                return Ok(ExitCode::from(1));
+            }
+            let request = trustpoint.request(&settings, &key)?;
+            store.save(Some(&trustpoint), new_key)?;
+            print!("{request}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
+    let given: Vec<&str> = words.words.iter().map(String::as_str).collect();
+    let settings = arguments.settings(&words.trustpoint)?;
+    match given.as_slice() {
+        ["certificate"] | ["certificate", "nointeractive"] => {
+            tell_paste("the base 64 encoded certificate", given.len() == 1);
+            let certificate = Certificate::from_text(&paste()?)?;
+            tell_concerns(&certificate, now);
+            let store = arguments.place.open()?;
+            let mut trustpoint = store.trustpoint(&settings.name)?;
+            let key = store.key_of(&trustpoint)?;
+            trustpoint.import(certificate, &key)?;
+            store.save(Some(&trustpoint), None)?;
+        }
+        ["pkcs12", passphrase] | ["pkcs12", passphrase, "nointeractive"] => {
+            tell_paste("the base 64 encoded pkcs12", given.len() == 2);
+            let label = settings.key_label.as_ref().unwrap_or(&settings.name);
+            let bundle = Bundle::from_pkcs12(label, &data()?, passphrase)?;
+            take_bundle(arguments, &settings, bundle, now)?;
+        }
+        ["pem"] | ["pem", "nointeractive"] => {
+            tell_paste("the key and the certificates", given.len() == 1);
+            let label = settings.key_label.as_ref().unwrap_or(&settings.name);
+            let bundle = Bundle::from_pem(label, &data()?)?;
+            take_bundle(arguments, &settings, bundle, now)?;
+        }
+        _ => {
+            return usage(
+                "say `import TRUSTPOINT {certificate | pem | pkcs12 PASSPHRASE} [nointeractive]`",
+            );
+        }
+    }
+    println!(
+        "INFO: Import {} operation completed successfully.",
+        given[0]
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn take_bundle(
+    arguments: &Arguments,
+    settings: &Settings,
+    bundle: Bundle,
+    now: Date,
+) -> Result<(), Failure> {
+    tell_concerns(&bundle.identity, now);
+    let store = arguments.place.open()?;
+    if let Some(known) = store.key(&bundle.key.label)?
+        && known.public_key() != bundle.key.public_key()
+    {
+        return Err(Failure::Usage(format!(
+            "there is another key {} already; name a new one with `keypair` in the trustpoint",
+            known.label
+        )));
+    }
+    let mut trustpoint = store.trustpoint(&settings.name)?;
+    let key = trustpoint.import_bundle(bundle);
+    Ok(store.save(Some(&trustpoint), Some(&key))?)
+}
+
+fn export(arguments: &Arguments, words: &Words) -> Outcome {
+    let given: Vec<&str> = words.words.iter().map(String::as_str).collect();
+    let store = arguments.place.open()?;
+    let trustpoint = store.trustpoint(&words.trustpoint)?;
+    match given.as_slice() {
+        ["identity-certificate"] => {
+            let identity = trustpoint.identity.as_ref();
+            print!(
+                "{}",
+                identity.ok_or_else(|| trustpoint.not_enrolled())?.pem()
+            );
+        }
+        ["pkcs12", passphrase] => {
+            let bundle = trustpoint.bundle(store.key_of(&trustpoint)?)?;
+            let written = Zeroizing::new(bundle.to_pkcs12(&trustpoint.name, passphrase)?);
+            print!("{}", bundle::armour("PKCS12", &written));
+        }
+        _ => return usage("say `export TRUSTPOINT {identity-certificate | pkcs12 PASSPHRASE}`"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    /// A trustpoint as the configuration defines it. Without a configuration it is one by that name and no more, which
+    /// is enough for everything but a request.
+    fn settings(&self, name: &str) -> Result<Settings, Failure> {
+        let Some(path) = &self.config else {
+            return Ok(Settings {
+                name: name.to_owned(),
+                ..Settings::default()
+            });
+        };
+        let parsed = config::parse(&check::read(path)?);
+        let (all, errors) = Settings::all(&parsed.config);
+        for error in &errors {
+            eprintln!("postern: {error}");
+        }
+        all.into_iter()
+            .find(|own| own.name == name)
+            .ok_or_else(|| Failure::Usage(format!("{path} has no `crypto ca trustpoint {name}`")))
+    }
+}
+
+/// The key that the trustpoint names, or the one for all that name none; only the latter is made on demand.
+fn key_for(store: &Store, settings: &Settings) -> Result<(Key, bool), Failure> {
+    let label = settings.key_label.as_deref().unwrap_or(DEFAULT_LABEL);
+    match store.key(label)? {
+        Some(key) => Ok((key, false)),
+        None if settings.key_label.is_none() => {
+            Ok((Key::generate(label, Wanted::Rsa(2048))?, true))
+        }
+        None => Err(Failure::Usage(format!(
+            "there is no key {label}: `postern crypto key generate rsa label {label}` makes it"
+        ))),
+    }
+}
+
+fn tell_concerns(certificate: &Certificate, now: Date) {
+    for concern in certificate.concerns(now) {
+        println!("WARNING: {concern}");
+    }
+}
+
+fn tell_paste(what: &str, is_asked: bool) {
+    if is_asked {
+        println!("Enter {what}.\nEnd with the word \"quit\" on a line by itself");
+    }
+}
+
+/// Lines of standard input up to `quit`.
+fn paste() -> Result<String, Failure> {
+    let mut text = String::new();
+    for line in std::io::stdin()
+        .lock()
+        .take(bundle::MAX_BYTES as u64)
+        .lines()
+    {
+        let line = line?;
+        if line.trim() == "quit" {
+            break;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// All of standard input: a file, or text up to `quit`.
+fn data() -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let limit = bundle::MAX_BYTES as u64 + 1;
+    std::io::stdin()
+        .lock()
+        .take(limit)
+        .read_to_end(&mut bytes)?;
+    if let Ok(text) = std::str::from_utf8(&bytes) {
+        let body = text.lines().take_while(|line| line.trim() != "quit");
+        let pasted: String = body.flat_map(|line| [line, "\n"]).collect();
+        return Ok(Zeroizing::new(pasted.into_bytes()));
+    }
+    Ok(bytes)
+}
+
+/// A question with a yes or no; the end of the input is a no.
+fn ask(question: &str) -> Result<bool, Failure> {
+    print!("{question} [yes/no]: ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "ye" | "yes"))
+}
+
+fn not_here(trustpoint: &str) -> Outcome {
+    Err(Failure::Usage(format!(
+        "trustpoint {trustpoint} enrols over the network, which is not there yet: use `enrollment terminal`"
+    )))
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::Usage(format!("{what} is missing"))
+}
+
+fn usage(text: &str) -> Outcome {
+    Err(Failure::Usage(text.to_owned()))
+}
+
+/// Arguments of `show crypto ca`.
+#[derive(Args, Debug)]
+pub struct Show {
+    #[command(flatten)]
+    place: Place,
+    /// `certificates [TRUSTPOINT]` or `trustpoints [TRUSTPOINT]`
+    #[arg(required = true, value_name = "WORD")]
+    words: Vec<String>,
+}
+
+/// Prints what is stored.
+pub fn show(arguments: &Show) -> Outcome {
+    use crate::pki::show::{certificates, trustpoints};
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    let (print, name): (fn(_) -> _, _) = match words.as_slice() {
+        ["crypto", "ca", "certificates", name @ ..] if name.len() < 2 => {
+            (certificates, name.first())
+        }
+        ["crypto", "ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
+        _ => return usage("say `show crypto ca {certificates | trustpoints} [TRUSTPOINT]`"),
+    };
+    let all = arguments.place.open()?.trustpoints()?;
+    let is_meant = |own: &&Trustpoint| name.is_none_or(|name| *name == own.name);
+    let meant: Vec<&Trustpoint> = all.iter().filter(is_meant).collect();
+    print!("{}", print(meant.iter().copied()));
+    let is_found = name.is_none() || meant.iter().any(|own| own.state() != State::Defined);
+    Ok(if is_found {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}

@@ -1,0 +1,249 @@
+//! Key pairs, and their sealed form.
+//!
+//! Comes in: what kind of key is wanted, or PKCS#8. Goes out: a key that signs, and bytes that only the holder of the
+//! sealing key can open (AES-256-GCM, bound to the key's label). Private bytes are wiped when dropped; nothing here
+//! prints them.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use rcgen::{KeyPair, PublicKeyData, RsaKeySize};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Error;
+use super::certificate::KeyKind;
+
+/// Label of a key that was made without naming it.
+pub const DEFAULT_LABEL: &str = "<Default-RSA-Key>";
+
+/// What kind of key to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// RSA with a modulus of so many bits.
+    Rsa(u32),
+    /// On the NIST curve of so many bits.
+    Ecdsa(u32),
+}
+
+/// A private key and its label.
+pub struct Key {
+    /// What the configuration calls it.
+    pub label: String,
+    pkcs8: Zeroizing<Vec<u8>>,
+    kind: KeyKind,
+    public: Vec<u8>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, {})", self.label, self.kind)
+    }
+}
+
+impl Key {
+    /// Makes a key.
+    pub fn generate(label: &str, wanted: Wanted) -> Result<Self, Error> {
+        let made = match wanted {
+            Wanted::Rsa(2048) => rsa(RsaKeySize::_2048),
+            Wanted::Rsa(3072) => rsa(RsaKeySize::_3072),
+            Wanted::Rsa(4096) => rsa(RsaKeySize::_4096),
+            Wanted::Rsa(_) => {
+                return Err(Error::Key(
+                    "a modulus is 2048, 3072 or 4096 bits: smaller keys are refused by every current peer",
+                ));
+            }
+            Wanted::Ecdsa(256) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Wanted::Ecdsa(384) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+            Wanted::Ecdsa(521) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
+            Wanted::Ecdsa(_) => {
+                return Err(Error::Key("an elliptic curve is 256, 384 or 521 bits"));
+            }
+        };
+        let mut made = made.map_err(|_| Error::Key("the key could not be made"))?;
+        let pkcs8 = Zeroizing::new(made.serialized_der().to_vec());
+        made.zeroize();
+        Self::from_pkcs8(label, pkcs8)
+    }
+
+    /// Takes a key that was made elsewhere.
+    pub fn from_pkcs8(label: &str, pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
+        let mut pair = pair(&pkcs8)?;
+        let algorithm = pair.algorithm();
+        let public = pair.subject_public_key_info();
+        let kind = match () {
+            () if *algorithm == rcgen::PKCS_ECDSA_P256_SHA256 => KeyKind::Ecdsa(256),
+            () if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 => KeyKind::Ecdsa(384),
+            () if *algorithm == rcgen::PKCS_ECDSA_P521_SHA512 => KeyKind::Ecdsa(521),
+            () if *algorithm == rcgen::PKCS_RSA_SHA256 => KeyKind::Rsa(modulus_bits(&public)),
+            () => KeyKind::Other,
+        };
+        pair.zeroize();
+        Ok(Self {
+            label: label.to_owned(),
+            pkcs8,
+            kind,
+            public,
+        })
+    }
+
+    /// Kind and size.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// The public key as certificates hold it.
+    pub fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The private key, to be written nowhere.
+    pub fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// For the TLS library.
+    pub fn for_tls(&self) -> PrivateKeyDer<'_> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.as_slice()))
+    }
+
+    /// Signs requests and certificates.
+    pub(super) fn with_signer<T>(
+        &self,
+        action: impl FnOnce(&KeyPair) -> Result<T, rcgen::Error>,
+    ) -> Result<T, Error> {
+        let mut pair = pair(&self.pkcs8)?;
+        let result = action(&pair);
+        pair.zeroize();
+        result.map_err(|error| Error::Make {
+            what: "certificate or request",
+            reason: error.to_string(),
+        })
+    }
+
+    /// The key as it is stored: a nonce, then the sealed PKCS#8.
+    pub fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, Error> {
+        let mut bytes = Zeroizing::new(self.pkcs8.to_vec());
+        // The tag must not make it move, or the old place would keep the key.
+        bytes.reserve_exact(AES_256_GCM.tag_len());
+        let nonce = sealer
+            .key
+            .seal_in_place_append_tag(bound_to(&self.label), &mut *bytes)
+            .map_err(|_| Error::Key("the key could not be sealed"))?;
+        Ok([nonce.as_ref().as_slice(), &bytes].concat())
+    }
+
+    /// Opens what [`Key::seal`] made.
+    pub fn open(label: &str, sealed: &[u8], sealer: &Sealer) -> Result<Self, Error> {
+        let fail = || Error::Sealed(label.to_owned());
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(fail)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| fail())?;
+        let mut bytes = Zeroizing::new(rest.to_vec());
+        let opened = sealer
+            .key
+            .open_in_place(nonce, bound_to(label), &mut bytes)
+            .map_err(|_| fail())?
+            .len();
+        bytes.truncate(opened);
+        Self::from_pkcs8(label, bytes)
+    }
+}
+
+/// Seals and opens keys.
+pub struct Sealer {
+    key: RandomizedNonceKey,
+}
+
+impl Sealer {
+    /// Bytes of a sealing key.
+    pub const KEY_BYTES: usize = 32;
+
+    /// From the bytes of the key file.
+    pub fn new(bytes: &[u8; Self::KEY_BYTES]) -> Result<Self, Error> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, bytes)
+            .map_err(|_| Error::Key("the sealing key is not usable"))?;
+        Ok(Self { key })
+    }
+}
+
+/// A sealed key opens under its own label alone, so that nobody can swap two in the store.
+fn bound_to(label: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"postern key 1\0".as_slice(), label.as_bytes()].concat())
+}
+
+fn rsa(size: RsaKeySize) -> Result<KeyPair, rcgen::Error> {
+    KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size)
+}
+
+fn pair(pkcs8: &[u8]) -> Result<KeyPair, Error> {
+    KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8)).map_err(|_| {
+        Error::Key(
+            "this key cannot be used: RSA from 2048 bits, and ECDSA on P-256, P-384 or P-521",
+        )
+    })
+}
+
+fn modulus_bits(public: &[u8]) -> usize {
+    use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
+    use x509_parser::public_key::PublicKey;
+    let parsed = SubjectPublicKeyInfo::from_der(public);
+    match parsed.as_ref().map(|(_, info)| info.parsed()) {
+        Ok(Ok(PublicKey::RSA(key))) => key.key_size(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_opens_with_its_own_label_and_sealer_alone() {
+        let key = Key::generate("a", Wanted::Ecdsa(256)).expect("a key");
+        let sealer = Sealer::new(&[7; 32]).expect("a sealer");
+        let sealed = key.seal(&sealer).expect("sealed");
+        let private = &key.pkcs8()[40..56];
+        assert!(!sealed.windows(16).any(|window| window == private));
+        let opened = Key::open("a", &sealed, &sealer).expect("opens");
+        assert_eq!(opened.pkcs8(), key.pkcs8());
+        let refused = Error::Sealed("b".into());
+        assert_eq!(Key::open("b", &sealed, &sealer).err(), Some(refused));
+        let other = Sealer::new(&[8; 32]).expect("a sealer");
+        assert!(Key::open("a", &sealed, &other).is_err());
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(Key::open("a", &damaged, &sealer).is_err(), "byte {at}");
+            assert!(
+                Key::open("a", &sealed[..at], &sealer).is_err(),
+                "{at} bytes"
+            );
+        }
+        assert_ne!(
+            sealed,
+            key.seal(&sealer).expect("sealed"),
+            "a nonce was used twice"
+        );
+    }
+
+    #[test]
+    fn keys_are_what_was_wanted_and_nothing_weak() {
+        for (wanted, kind) in [
+            (Wanted::Rsa(2048), KeyKind::Rsa(2048)),
+            (Wanted::Ecdsa(256), KeyKind::Ecdsa(256)),
+            (Wanted::Ecdsa(384), KeyKind::Ecdsa(384)),
+            (Wanted::Ecdsa(521), KeyKind::Ecdsa(521)),
+        ] {
+            let key = Key::generate("k", wanted).expect("a key");
+            assert_eq!(key.kind(), kind);
+        }
+        assert!(Key::generate("k", Wanted::Rsa(1024)).is_err());
+        assert!(Key::generate("k", Wanted::Ecdsa(192)).is_err());
+    }
+
+    #[test]
+    fn a_key_does_not_print_itself() {
+        let key = Key::generate("k", Wanted::Ecdsa(256)).expect("a key");
+        assert_eq!(format!("{key:?}"), "Key(k, ECDSA (256 bits))");
+    }
+}

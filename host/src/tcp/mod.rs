@@ -1,0 +1,19 @@
+//! The kernel's TCP as the two ends of the TLS proxy.
+//!
+//! Comes in: IPv4 packets of connections that are to be inspected, with the peers' own addresses. Goes out: packets for
+//! both peers, again with the peers' own addresses: the peer that dialled sees the one it dialled, and the other way
+//! round. Between them the kernel ends both connections, and a session of `tls` sits between its sockets.
+//!
+//! All of it lives in a network namespace that no name points to: when the process is gone, however it went, so are
+//! device, routes and sockets.
+
+/// The namespace: device, routes, sockets for any address.
+mod network;
+/// One session and its two sockets.
+mod relay;
+/// All of them, on a thread of their own.
+mod service;
+/// Packets in and out.
+pub mod adapter;
+
+pub use adapter::{Adapter, Assigned, Error};

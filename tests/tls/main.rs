@@ -1,0 +1,404 @@
+//! The TLS proxy with OpenSSL on both sides, over the kernel's TCP.
+//!
+//! `cargo nextest run --test tls`. Needs root and openssl. Packets go by TUN devices from one network namespace to the
+//! adapter and on to another, as a card would carry them.
+
+mod network;
+mod peers;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+
+use host::config;
+use host::pki::{Certificate, Key, Trustpoint};
+use host::runtime::clock::Clock;
+use host::tcp::adapter::Setup;
+use host::tcp::{Adapter, Assigned};
+use host::tls::keys::Identity;
+use host::tls::limits::{Application, Limits, PROFILES};
+use host::tls::proxy::Parts;
+use host::tls::session::Place;
+use host::tls::{PassThrough, Proxy, Trust, show};
+use network::{Endpoint, Wire};
+use peers::{Desk, Peer};
+
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
+const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// Two endpoints, the adapter between them, and its log.
+struct Scene {
+    outside: Endpoint,
+    inside: Endpoint,
+    wire: Wire,
+    log: Receiver<String>,
+    desk: Desk,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let desk = Desk::new();
+        let (log, lines) = channel();
+        let proxy = proxy(&desk);
+        let place = |interface: &str, address| Place {
+            interface: interface.into(),
+            address,
+        };
+        let assign = move |from: SocketAddr, to: SocketAddr| {
+            Some(Assigned {
+                proxy: proxy.clone(),
+                application: Application::PresenceFederation,
+                dialler: place("outside", from),
+                dialled: place("inside", to),
+                inspect: Box::new(PassThrough),
+            })
+        };
+        let adapter = Adapter::start(Setup {
+            clock: Clock::start(),
+            limits: Limits::new(&PROFILES[0]),
+            assign: Box::new(assign),
+            log: Box::new(move |event| {
+                // Nobody reads the last lines.
+                let _ = log.send(event.to_string());
+            }),
+        })
+        .expect("an adapter; this needs root");
+        let outside = Endpoint::new(OUTSIDE).expect("a network");
+        let inside = Endpoint::new(INSIDE).expect("a network");
+        let wire = Wire::new(adapter, [&outside, &inside]).expect("a wire");
+        Self {
+            outside,
+            inside,
+            wire,
+            log: lines,
+            desk,
+        }
+    }
+
+    /// `openssl s_server` inside, once it listens.
+    fn server(&self, words: &str) -> Peer {
+        let words = format!(
+            "s_server -quiet -accept 5061 -cert cup.pem -key cup.key -CAfile ca.pem -Verify 3 -verify_return_error {words}"
+        );
+        let server = self.desk.openssl(&self.inside, &words);
+        // It says nothing when it listens; the kernel knows.
+        while !self.is_listening() {
+            std::thread::yield_now();
+        }
+        server
+    }
+
+    fn is_listening(&self) -> bool {
+        let output = self.inside.command("ss").args(["-Htln"]).output();
+        String::from_utf8_lossy(&output.expect("ss runs").stdout).contains(":5061")
+    }
+
+    /// `openssl s_client` outside.
+    fn client(&self, words: &str) -> Peer {
+        let words = format!(
+            "s_client -connect 10.0.0.2:5061 -servername cup.example.com -CAfile ca.pem {words}"
+        );
+        self.desk.openssl(&self.outside, &words)
+    }
+
+    /// The first line of the log from here on that holds a text.
+    #[track_caller]
+    fn line(&self, text: &str) -> String {
+        let mut before = Vec::new();
+        loop {
+            match self.log.recv_timeout(peers::PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => before.push(line),
+                Err(_) => panic!("no line with `{text}`, but {before:#?}"),
+            }
+        }
+    }
+}
+
+/// A proxy that trusts the desk's authority and shows certificates of it.
+fn proxy(desk: &Desk) -> std::sync::Arc<Proxy> {
+    let parsed =
+        config::parse("tls-proxy ent_y_to_x\n server trust-point own\n client trust-point own\n");
+    let certificate = |name: &str| Certificate::from_text(&desk.read(name)).expect("a certificate");
+    let trustpoint = Trustpoint {
+        authority: Some(certificate("ca.pem")),
+        identity: Some(certificate("own.pem")),
+        ..Trustpoint::new("own")
+    };
+    let key = Key::from_pkcs8("own", desk.pkcs8("own.key").into()).expect("a key");
+    let identity = Identity::new(&trustpoint, &key).expect("enrolled");
+    let parts = Parts {
+        server: Some(identity.clone()),
+        client: Some(identity),
+        local: None,
+    };
+    let trust = Trust::new([&trustpoint].into_iter());
+    let proxy = Proxy::new(&parsed.config.tls_proxies[0], parts, trust.into());
+    proxy.expect("a proxy").into()
+}
+
+const PEER: &str = "-cert peer.pem -key peer.key -verify_return_error";
+
+#[test]
+fn openssl_talks_to_openssl_through_the_proxy_and_both_see_each_others_addresses() {
+    let scene = Scene::new();
+    let mut server = scene.server("");
+    let mut client = scene.client(&format!("-quiet -bind 192.0.2.254:50437 {PEER}"));
+    client.say("MESSAGE sip:a@example.com SIP/2.0");
+    assert_eq!(server.line(), "MESSAGE sip:a@example.com SIP/2.0");
+    server.say("SIP/2.0 202 Accepted");
+    assert_eq!(client.line(), "SIP/2.0 202 Accepted");
+    let line = scene.line("completed SSL handshake with client");
+    assert!(
+        line.contains("client outside:192.0.2.254/50437 to inside:10.0.0.2/5061 for TLSv1.3"),
+        "{line}"
+    );
+    assert!(
+        line.ends_with("peer cn=ent-y.example.com by trustpoint own"),
+        "{line}"
+    );
+    let (adapter, seen) = scene.wire.stop();
+    let (from, to): (SocketAddr, SocketAddr) = ((OUTSIDE, 50_437).into(), (INSIDE, 5_061).into());
+    assert!(
+        seen.iter()
+            .all(|way| *way == (from, to) || *way == (to, from)),
+        "{seen:?}"
+    );
+    assert!(seen.contains(&(from, to)) && seen.contains(&(to, from)));
+    let shown = adapter
+        .ask(|sessions| show::sessions(sessions, true))
+        .expect("an answer");
+    assert!(
+        shown.starts_with(
+            "1 in use, 1 most used\noutside 192.0.2.254:50437 inside 10.0.0.2:5061 P:(ent_y_to_x) "
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("byte 55\n        Client: State SSLOK Cipher TLS13_AES_256_GCM_SHA384\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_end_of_one_side_reaches_the_other_and_the_session_is_over() {
+    let scene = Scene::new();
+    let mut server = scene.server("-naccept 1");
+    let mut client = scene.client(&format!("-quiet -no_ign_eof {PEER}"));
+    client.say("BYE");
+    assert_eq!(server.line(), "BYE");
+    client.end_input();
+    assert!(client.ends(), "the client did not end");
+    assert!(server.ends(), "the server was not told of the end");
+    scene.line("terminated, 4 bytes");
+    let (adapter, _) = scene.wire.stop();
+    let mut asked = 0;
+    while adapter
+        .ask(|sessions| sessions.usage().total)
+        .expect("an answer")
+        > 0
+    {
+        asked += 1;
+        assert!(asked < 1_000_000, "the session was never closed");
+    }
+}
+
+#[test]
+fn bulk_text_arrives_whole() {
+    let scene = Scene::new();
+    let text: String = (0..200_000).map(|at| format!("{at:019}\n")).collect();
+    scene.desk.write("bulk", &text);
+    let mut server = scene.server("-naccept 1");
+    let mut client = scene.client(&format!("-quiet -no_ign_eof {PEER}"));
+    client.say_file(scene.desk.path("bulk"));
+    for at in 0..200_000 {
+        assert_eq!(server.line(), format!("{at:019}"));
+    }
+    client.end_input();
+    assert!(server.ends());
+}
+
+#[test]
+fn sessions_resume_with_openssl_on_both_sides() {
+    let scene = Scene::new();
+    let _server = scene.server("");
+    for version in ["-tls1_3", "-tls1_2"] {
+        for (words, kind) in [("-sess_out", "New, TLSv1"), ("-sess_in", "Reused, TLSv1")] {
+            let mut client = scene.client(&format!("{version} {words} session {PEER}"));
+            // Tickets come behind the handshake: an answer shows that they are here.
+            assert!(
+                client.find(kind),
+                "{version}: not `{kind}`: {:?}",
+                client.seen()
+            );
+            scene.line("completed SSL handshake with client");
+            let line = scene.line("completed SSL handshake with server");
+            // The leg behind may go on from a session of the version before.
+            if words == "-sess_in" {
+                assert!(line.contains(", resumed, "), "{version}: {line}");
+            }
+            if words == "-sess_out" {
+                client.await_file(&scene.desk.path("session"));
+            }
+            client.end_input();
+            client.ends();
+            std::fs::File::open(scene.desk.path("session")).expect("a session");
+        }
+        std::fs::remove_file(scene.desk.path("session")).expect("a session");
+    }
+}
+
+#[test]
+fn openssl_peers_that_are_wrong_are_told_apart() {
+    let scene = Scene::new();
+    let _server = scene.server("");
+    for (words, said) in [
+        ("", "it shows no certificate"),
+        (
+            "-cert stranger.pem -key stranger.key",
+            "is signed by cn=stranger, which no trustpoint holds",
+        ),
+        (
+            "-cert expired.pem -key peer.key",
+            "or of its authority expired at ",
+        ),
+        (
+            "-cert server-only.pem -key peer.key",
+            "its extended key usage lacks clientAuth",
+        ),
+        (
+            "-tls1 -cipher DEFAULT@SECLEVEL=0 -cert peer.pem -key peer.key",
+            "it speaks nothing newer than TLS 1.1",
+        ),
+    ] {
+        let mut client = scene.client(words);
+        let line = scene.line("%ASA-4-725006");
+        assert!(line.contains(said), "{words}: {line}");
+        assert!(line.contains("client outside:192.0.2.254/"), "{line}");
+        assert!(
+            line.contains("(tls-proxy ent_y_to_x, server leg, trust-point own)"),
+            "{line}"
+        );
+        client.end_input();
+        assert!(client.ends(), "{words}: the connection was not closed");
+    }
+    let (adapter, _) = scene.wire.stop();
+    assert_eq!(
+        adapter.ask(|sessions| sessions.most()).expect("an answer"),
+        1
+    );
+}
+
+#[test]
+fn sessions_over_the_limit_are_reset_and_the_others_stay() {
+    let scene = Scene::new();
+    let _server = scene.server("");
+    let mut clients: Vec<Peer> = (0..2)
+        .map(|_| scene.client(&format!("-quiet {PEER}")))
+        .collect();
+    // The server talks to one at a time; the session of the other is one none the less.
+    for _ in 0..2 {
+        scene.line("completed SSL handshake with client");
+    }
+    let mut third = scene.client(&format!("-quiet {PEER}"));
+    let line = scene.line("%ASA-4-446003");
+    assert!(
+        line.contains("UC proxy license limit of 2 sessions reached"),
+        "{line}"
+    );
+    assert!(third.ends());
+    for client in &mut clients {
+        assert!(!client.has_ended(), "a session that ran was ended");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_process_that_is_killed() {
+    if std::env::var_os(HOLDER).is_some() {
+        return hold();
+    }
+    let before = network_of_the_machine();
+    for _ in 0..2 {
+        let mut holder = Command::new(std::env::current_exe().expect("a program"))
+            .args([
+                "--exact",
+                "nothing_is_left_of_a_process_that_is_killed",
+                "--nocapture",
+            ])
+            .env(HOLDER, "1")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = holder.stdout.take().expect("a pipe");
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(output));
+        let namespace =
+            lines.find_map(|line| line.expect("text").strip_prefix("held ").map(str::to_owned));
+        let namespace = namespace.expect("the adapter is up");
+        assert!(
+            namespaces().contains(&namespace),
+            "{namespace} is not there"
+        );
+        assert_eq!(
+            network_of_the_machine(),
+            before,
+            "the machine's own network was touched"
+        );
+        holder.kill().expect("it runs");
+        holder.wait().expect("it ends");
+        assert!(!namespaces().contains(&namespace), "{namespace} is left");
+        assert_eq!(network_of_the_machine(), before);
+    }
+}
+
+const HOLDER: &str = "POSTERN_TEST_HOLDER";
+
+/// Holds an adapter until it is killed.
+fn hold() {
+    let own = namespaces_of("self");
+    let _scene = Adapter::start(Setup {
+        clock: Clock::start(),
+        limits: Limits::new(&PROFILES[0]),
+        assign: Box::new(|_, _| None),
+        log: Box::new(|_| {}),
+    })
+    .expect("an adapter; this needs root");
+    let all = namespaces_of("self");
+    let new = all.iter().find(|namespace| !own.contains(namespace));
+    println!("\nheld {}", new.expect("a namespace of its own"));
+    // Until the one that started it is gone.
+    let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+}
+
+/// Network namespaces of all threads of a process.
+fn namespaces_of(process: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten();
+    tasks
+        .filter_map(|task| std::fs::read_link(task.ok()?.path().join("ns/net")).ok())
+        .map(|link| link.display().to_string())
+        .collect()
+}
+
+/// Network namespaces of all threads there are.
+fn namespaces() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    processes
+        .filter_map(|process| process.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .flat_map(|process| namespaces_of(&process))
+        .collect()
+}
+
+fn network_of_the_machine() -> String {
+    let mut all = String::new();
+    for words in ["-o link show type tun", "rule", "route show table 100"] {
+        let output = Command::new("ip")
+            .args(words.split(' '))
+            .output()
+            .expect("ip runs");
+        all += &String::from_utf8_lossy(&output.stdout);
+    }
+    all
+}
