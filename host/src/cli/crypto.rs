@@ -18,7 +18,7 @@ use crate::pki::settings::Enrolment;
 use crate::pki::trustpoint::{Role, State};
 use crate::pki::{Certificate, Date, Key, Settings, Trustpoint};
 use crate::runtime::clock;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 const EXAMPLE: &str = "\
 Example:
@@ -87,8 +87,8 @@ struct Words {
 
 impl Place {
     /// Opens the store.
-    pub fn open(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.state, self.key_file.as_deref())?)
+    pub fn open(&self) -> Result<Store, store::Error> {
+        Store::open(&self.state, self.key_file.as_deref())
     }
 }
 

@@ -10,12 +10,15 @@ use std::sync::Arc;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::crypto::Place;
 use super::{Failure, Outcome, check};
+use crate::config::ast::Config;
 use crate::config::{self, Severity};
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
 use crate::runtime::clock::{self, Clock};
 use crate::runtime::live::{Live, Tables};
+use crate::runtime::proxies::Proxies;
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
 
@@ -34,6 +37,8 @@ pub struct Arguments {
     /// What a port of the simulated card leads to, as `postern-card --port` takes it; may be given several times
     #[arg(long = "port", value_name = "NAME=TARGET")]
     ports: Vec<String>,
+    #[command(flatten)]
+    place: Place,
     /// Empty the card instead of taking its flows over
     #[arg(long)]
     clear: bool,
@@ -47,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ));
     }
     let clock = Clock::start();
-    let Some(mut model) = load(&arguments.config)? else {
+    let Some((config, mut model)) = load(&arguments.config)? else {
         eprintln!(
             "postern: the configuration {0} has errors; `postern check {0}` shows them",
             arguments.config
@@ -57,13 +62,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
     model.set_clock(clock::instant(clock.now()));
     // Before anything is started: a signal that comes early must not leave a half-loaded card.
     let stop = stop_signal()?;
-    serve(arguments, &clock, Arc::new(model), &stop)?;
+    serve(arguments, clock, &config, Arc::new(model), &stop)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn serve(
     arguments: &Arguments,
-    clock: &Clock,
+    clock: Clock,
+    config: &Config,
     model: Arc<Model>,
     stop: &UnixStream,
 ) -> Result<(), runtime::Error> {
@@ -78,10 +84,15 @@ fn serve(
     };
     let (image, fit) = policy::compile(&model, &Capacity::default());
     tell_fit(&fit);
+    let log = |event: &crate::punt::Event| eprintln!("{event}");
+    let complain = |text: &str| eprintln!("postern: {text}");
+    let open = || arguments.place.open();
+    let proxies = Proxies::new(config, &model, open, complain)?;
+    let proxies = proxies.map(|proxies| proxies.start(clock, model.clone(), log));
+    let proxies = proxies.transpose()?;
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
-    let log = |event: &crate::punt::Event| eprintln!("{event}");
-    let mut live = Live::start(clock.now(), device, tables, model, &image, None, log)?;
+    let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
     for (reason, frames) in live.refused() {
@@ -94,11 +105,12 @@ fn serve(
 }
 
 /// Reads a configuration that may be loaded, `None` if it has errors.
-fn load(path: &str) -> Result<Option<Model>, Failure> {
+fn load(path: &str) -> Result<Option<(Config, Model)>, Failure> {
     let parsed = config::parse(&check::read(path)?);
     let (model, findings) = policy::lower(&parsed.config);
     let mut all = parsed.diagnostics.iter().chain(&findings);
-    Ok((!all.any(|finding| finding.severity == Severity::Error)).then_some(model))
+    let has_errors = all.any(|finding| finding.severity == Severity::Error);
+    Ok((!has_errors).then_some((parsed.config, model)))
 }
 
 /// A socket that becomes readable when the process is asked to stop.

@@ -4,7 +4,9 @@ use layout::desc::InjectDescriptor;
 use layout::table::{Adjacency, FlowEntry, Key};
 
 use super::event::Event;
-use crate::flow::Handle;
+use crate::flow::{Handle, Leg};
+use crate::policy::model::ClassId;
+use crate::wire::Tuple;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,18 @@ pub enum Effect {
         descriptor: InjectDescriptor,
         /// The frame.
         frame: Vec<u8>,
+    },
+    /// A connection begins that its proxy ends.
+    BeginProxied {
+        /// Its class.
+        class: ClassId,
+        /// What its initiator sends.
+        forward: Leg,
+    },
+    /// It is over.
+    EndProxied {
+        /// What its initiator sent.
+        seen: Tuple,
     },
     /// Give an IPv4 packet to the proxy that ends its connection; what that sends comes back by
     /// [`SlowPath::handle_proxied`](super::SlowPath::handle_proxied).

@@ -206,6 +206,7 @@ impl SlowPath {
         conn.xlate = xlate;
         self.describe(&mut conn, decision);
         let on_host = conn.on_host;
+        let proxied = conn.inspect.filter(|_| conn.terminated);
         let Ok(handle) = self.conns.insert(conn, &self.model) else {
             for leg in [Some(forward), reverse].iter().flatten() {
                 self.neighbours.release(now, leg.adjacency);
@@ -218,6 +219,7 @@ impl SlowPath {
                 .and_then(|conn| Event::conn_built(&self.model, conn))
                 .map(Effect::Log),
         );
+        effects.extend(proxied.map(|class| Effect::BeginProxied { class, forward }));
         effects.push(match reverse {
             Some(reverse) => Effect::InstallPair {
                 conn: handle,
@@ -240,7 +242,13 @@ impl SlowPath {
         conn.ace = decision.ingress_acl.and_then(element);
         conn.nat = rule(decision);
         conn.inspect = decision.inspect;
-        conn.terminated = self.has_proxy && conn.inspect.is_some() && conn.proto() == TCP;
+        let inspect = |class| self.model.class(class).inspect.as_ref();
+        let proxy = conn
+            .inspect
+            .and_then(inspect)
+            .map(|inspect| &inspect.tls_proxy);
+        conn.terminated =
+            self.has_proxy && conn.proto() == TCP && proxy.is_some_and(Option::is_some);
         conn.idle = decision
             .settings
             .and_then(|id| self.model.class(id).idle_s)

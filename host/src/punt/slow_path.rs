@@ -33,7 +33,7 @@ pub struct Setup {
     pub limits: Limits,
     /// Source of port choices and hashes: secret in service, fixed in replay.
     pub seed: u64,
-    /// There is a proxy: inspected TCP connections end at it. Without, they are forwarded as they are.
+    /// There are proxies: TCP connections of classes that name one end at it. Without, they are forwarded as they are.
     pub has_proxy: bool,
 }
 
@@ -224,6 +224,10 @@ impl SlowPath {
         {
             effects.push(Effect::Remove { key: leg.key() });
             self.neighbours.release(now, leg.adjacency);
+        }
+        if conn.terminated {
+            let seen = conn.forward.seen;
+            effects.push(Effect::EndProxied { seen });
         }
         effects.extend(Event::conn_torn_down(&self.model, now, &conn, end).map(Effect::Log));
         if let Some(xlate) = conn

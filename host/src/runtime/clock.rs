@@ -5,6 +5,7 @@ use std::time::{Duration, Instant as Moment, SystemTime, UNIX_EPOCH};
 use crate::config::ast::access_list::{Instant, TimeOfDay};
 
 /// Time since 1970 that never goes back, whatever is done to the machine's clock.
+#[derive(Clone, Copy, Debug)]
 pub struct Clock {
     begin: Duration,
     started: Moment,

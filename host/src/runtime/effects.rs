@@ -5,16 +5,23 @@ use std::collections::VecDeque;
 use layout::table::{FlowStats, Key};
 
 use super::Error;
-use crate::flow::Time;
+use crate::flow::{Leg, Time};
 use crate::nic::{self, Nic};
+use crate::policy::model::ClassId;
 use crate::punt::{Effect, Event, SlowPath};
+use crate::wire::Tuple;
 
 /// What differs between a card in lock-step and one that runs.
 pub(super) trait Surroundings {
     /// Sends a frame through the card.
     fn inject(&mut self, nic: &mut Nic, port: u8, lookup: bool, frame: &[u8]) -> Result<(), Error>;
-    /// A packet for the proxy.
-    fn terminate(&mut self, datagram: &[u8]);
+    /// A connection of a class begins that its proxy ends. A capture holds only one end's side of it, so in lock-step
+    /// there are none.
+    fn begin_proxied(&mut self, _class: ClassId, _forward: &Leg) {}
+    /// It is over.
+    fn end_proxied(&mut self, _seen: &Tuple) {}
+    /// A packet for its proxy.
+    fn terminate(&mut self, _datagram: &[u8]) {}
     /// A flow came into the card.
     fn installed(&mut self, key: Key);
     /// A flow left the card.
@@ -61,6 +68,8 @@ pub(super) fn perform(
             Effect::Inject { descriptor, frame } => {
                 surroundings.inject(nic, descriptor.port, descriptor.lookup, &frame)?;
             }
+            Effect::BeginProxied { class, forward } => surroundings.begin_proxied(class, &forward),
+            Effect::EndProxied { seen } => surroundings.end_proxied(&seen),
             Effect::Terminate { datagram } => surroundings.terminate(&datagram),
             Effect::SetEpoch(epoch) => nic.set_epoch(epoch)?,
             Effect::ReadStats {

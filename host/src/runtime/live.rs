@@ -4,9 +4,7 @@
 //! rings is looked at now and then. When it ends, however it ends, the card goes on forwarding the flows it has.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +15,15 @@ use vmm_sys_util::poll::PollContext;
 
 use super::Error;
 use super::effects::{Surroundings, perform};
-use crate::flow::{Limits, Time, conn};
+use super::proxies::{self, Link};
+use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
 use crate::nic::{self, Inheritance, Nic};
+use crate::policy::model::ClassId;
 use crate::policy::{Image, Model};
 use crate::punt::{Adopted, Effect, Event, Inherited, Resolution, Setup, SlowPath};
 use crate::vfio::Device;
+use crate::wire::Tuple;
 
 /// What becomes of flows that the card has from an earlier runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +47,22 @@ pub struct Live<L> {
 /// The world beside card and slow path.
 struct Outside<L> {
     log: L,
-    /// The TUN device of the proxy, if there is one: non-blocking, a packet a read or write.
-    tunnel: Option<File>,
+    /// The TLS proxies, if there are any.
+    proxies: Option<Link>,
     /// Frames that the card did not take, by reason.
     refused: BTreeMap<&'static str, u64>,
 }
 
 impl<L: FnMut(&Event)> Live<L> {
-    /// Loads a policy into a card, which forwards from then on. `log` gets every event. Behind `tunnel`, a non-blocking
-    /// TUN device, a proxy ends the inspected TCP connections; without it they are forwarded as they are.
+    /// Loads a policy into a card, which forwards from then on. `log` gets every event. Connections of
+    /// classes that name a TLS proxy end at `proxies`; without, they are forwarded as they are.
     pub fn start(
         now: Time,
         device: Box<dyn Device>,
         tables: Tables,
         model: Arc<Model>,
         image: &Image,
-        tunnel: Option<File>,
+        proxies: Option<Link>,
         log: L,
     ) -> Result<Self, Error> {
         let (mut nic, inheritance) = match tables {
@@ -77,11 +78,11 @@ impl<L: FnMut(&Event)> Live<L> {
             resolution: Resolution::Ask,
             limits: Limits::default(),
             seed: random(),
-            has_proxy: tunnel.is_some(),
+            has_proxy: proxies.is_some(),
         });
         let mut outside = Outside {
             log,
-            tunnel,
+            proxies,
             refused: BTreeMap::new(),
         };
         let mut effects = Vec::new();
@@ -114,8 +115,8 @@ impl<L: FnMut(&Event)> Live<L> {
         for event in self.nic.events() {
             poll.add(event, Token::Card).map_err(failed)?;
         }
-        if let Some(tunnel) = &self.outside.tunnel {
-            poll.add(tunnel, Token::Tunnel).map_err(failed)?;
+        if let Some(proxies) = &self.outside.proxies {
+            poll.add(proxies, Token::Proxies).map_err(failed)?;
         }
         loop {
             // Events first: what is raised after this is seen by the next wait.
@@ -162,15 +163,15 @@ impl<L: FnMut(&Event)> Live<L> {
         Ok(taken == BATCH || sent == BATCH)
     }
 
-    /// Sends a batch of what the proxy sends; gives how many packets that were.
+    /// Sends a batch of what the proxies send; gives how many packets that were.
     fn take_proxied(&mut self, now: Time, effects: &mut Vec<Effect>) -> usize {
-        let Some(tunnel) = &mut self.outside.tunnel else {
+        let Some(proxies) = &mut self.outside.proxies else {
             return 0;
         };
         let mut packet = [0; LONGEST_PACKET];
         for count in 0..BATCH {
-            // A tunnel that fails is empty: its connections time out, everything else goes on.
-            let Ok(length) = tunnel.read(&mut packet) else {
+            // A device that fails is empty: its connections time out, everything else goes on.
+            let Ok(Some(length)) = proxies.receive(&mut packet) else {
                 return count;
             };
             self.slow_path
@@ -231,15 +232,27 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
         Ok(())
     }
 
+    fn begin_proxied(&mut self, class: ClassId, forward: &Leg) {
+        if let Some(proxies) = &mut self.proxies {
+            proxies.begin(class, forward);
+        }
+    }
+
+    fn end_proxied(&mut self, seen: &Tuple) {
+        if let Some(proxies) = &mut self.proxies {
+            proxies.end(seen);
+        }
+    }
+
     fn terminate(&mut self, datagram: &[u8]) {
-        let Some(tunnel) = &mut self.tunnel else {
+        let Some(proxies) = &mut self.proxies else {
             return;
         };
         // As on a wire: TCP sends again what does not get through.
-        if let Err(error) = tunnel.write(datagram) {
-            let name = match error.kind() {
-                io::ErrorKind::WouldBlock => "tunnel-full",
-                _ => "tunnel-failed",
+        if let Err(error) = proxies.send(datagram) {
+            let name = match proxies::is_full(&error) {
+                true => "proxy-busy",
+                false => "proxy-failed",
             };
             *self.refused.entry(name).or_default() += 1;
         }
@@ -259,7 +272,7 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
 enum Token {
     Card,
     Stop,
-    Tunnel,
+    Proxies,
 }
 
 impl vmm_sys_util::poll::PollToken for Token {
@@ -271,7 +284,7 @@ impl vmm_sys_util::poll::PollToken for Token {
         match data {
             0 => Token::Card,
             1 => Token::Stop,
-            _ => Token::Tunnel,
+            _ => Token::Proxies,
         }
     }
 }
@@ -335,7 +348,7 @@ fn random() -> u64 {
 
 /// Frames served before deadlines are looked at again.
 const BATCH: usize = 64;
-/// Longest packet of the tunnel.
+/// Longest packet of the proxies.
 const LONGEST_PACKET: usize = 65_535;
 /// So that a clock that was wrong does no harm for ever.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

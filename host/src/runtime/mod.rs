@@ -5,6 +5,8 @@
 
 /// Effects of the slow path, carried out.
 mod effects;
+/// The TLS proxies of a configuration.
+pub mod proxies;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.
@@ -45,6 +47,9 @@ pub enum Error {
     /// The lock-step with a simulated card failed.
     #[error(transparent)]
     Simulator(#[from] simulator::Error),
+    /// The TLS proxies cannot be made.
+    #[error(transparent)]
+    Proxies(#[from] proxies::Error),
     /// The system does not let us wait.
     #[error("cannot wait for the card")]
     Wait(#[source] std::io::Error),
@@ -276,9 +281,6 @@ impl Surroundings for InLockStep<'_> {
         nic.inject(port, lookup, frame)?;
         run(nic, None, self.seen)
     }
-
-    /// Nobody ends a connection of a capture: a capture holds only one end's side of it.
-    fn terminate(&mut self, _: &[u8]) {}
 
     fn installed(&mut self, key: Key) {
         self.origins.insert(key, self.origin);

@@ -23,8 +23,8 @@ pub struct Identity {
 
 impl Authority {
     /// Makes one.
-    pub fn new(folder: &Path) -> Result<Self> {
-        let folder = folder.join("authority");
+    pub fn new(folder: &Path, name: &str) -> Result<Self> {
+        let folder = folder.join(name);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
         let authority = Self { folder };
         let mut openssl = authority.openssl(&["req", "-x509", "-noenc", "-days", "30"]);
@@ -34,7 +34,7 @@ impl Authority {
             "-out",
             "ca.pem",
             "-subj",
-            "/CN=Lab Root",
+            &format!("/CN={name}"),
             "-addext",
             "keyUsage=critical,keyCertSign,cRLSign",
         ]);
@@ -70,6 +70,22 @@ impl Authority {
         Ok(identity)
     }
 
+    /// Issues a certificate and puts it, its key and the authority into one file under a passphrase.
+    pub fn bundle(&self, folder: &Path, name: &str) -> Result<PathBuf> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        let identity = self.issue(&folder, name)?;
+        let bundle = folder.join("bundle.p12");
+        let mut openssl = self.openssl(&["pkcs12", "-export", "-passout"]);
+        openssl.arg(format!("pass:{PASSPHRASE}"));
+        openssl.arg("-inkey").arg(&identity.key);
+        openssl.arg("-in").arg(&identity.certificate);
+        openssl.arg("-certfile").arg(&identity.trusted);
+        openssl.arg("-out").arg(&bundle);
+        run(&mut openssl)?;
+        Ok(bundle)
+    }
+
     fn openssl(&self, arguments: &[&str]) -> std::process::Command {
         let mut openssl = command("openssl");
         openssl.current_dir(&self.folder).args(arguments);
@@ -77,4 +93,6 @@ impl Authority {
     }
 }
 
+/// Of the bundles.
+pub const PASSPHRASE: &str = "between two commands";
 const NEW_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];

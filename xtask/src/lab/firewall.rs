@@ -1,11 +1,13 @@
 //! `postern run` between the two networks.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use super::certificates::PASSPHRASE;
 use super::process;
 use crate::networks::Lab;
-use crate::process::{Result, target};
+use crate::process::{Result, at, target};
 
 /// A running firewall. It is killed when it is dropped.
 pub struct Firewall {
@@ -14,11 +16,27 @@ pub struct Firewall {
 }
 
 impl Firewall {
-    /// Starts it on the card of a lab and waits until it runs.
-    pub fn start(configuration: &Path, lab: &Lab, folder: &Path) -> Result<Self> {
-        let log = folder.join("postern.log");
-        let mut command = Command::new(target().join("debug/postern"));
+    /// Imports its identities, starts it on the card of a lab and waits until it runs.
+    pub fn start(
+        configuration: &Path,
+        identities: &[(&str, &Path)],
+        lab: &Lab,
+        folder: &Path,
+    ) -> Result<Self> {
+        let (log, state) = (folder.join("postern.log"), folder.join("state"));
+        let program = target().join("debug/postern");
+        for (trustpoint, bundle) in identities {
+            let mut import = Command::new(&program);
+            import.args(["crypto", "--config"]).arg(configuration);
+            import.arg("--state").arg(&state);
+            import.args(["ca", "import", trustpoint, "pkcs12", PASSPHRASE]);
+            import.arg("nointeractive");
+            import.stdin(File::open(bundle).map_err(at(bundle))?);
+            process::run(&mut import)?;
+        }
+        let mut command = Command::new(program);
         command.args(["run", "--config"]).arg(configuration);
+        command.arg("--state").arg(&state);
         command.args(["--nic", &format!("vfio-user:{}", lab.socket().display())]);
         let process = process::spawn_until(&mut command, &log, "postern: running on")?;
         Ok(Self { process, log })

@@ -87,15 +87,20 @@ impl Scene {
         ] {
             process::run(lab.command(Side::Inside, "ip").args(words.split(' ')))?;
         }
-        let authority = Authority::new(&folder)?;
+        let public = Authority::new(&folder, "public-authority")?;
+        let internal = Authority::new(&folder, "internal-authority")?;
+        // Each side of the firewall has an identity that its own side believes.
+        let ours = public.bundle(&folder, "office.example")?;
+        let theirs = internal.bundle(&folder, "partner.example")?;
+        let identities = [("public", ours.as_path()), ("internal", theirs.as_path())];
         let captures = [Side::Outside, Side::Inside].map(|side| capture(&lab, side, &folder));
         let captures = captures.into_iter().collect::<Result<_>>()?;
-        let firewall =
-            Firewall::start(&root().join("tests/support/federation.cfg"), &lab, &folder)?;
+        let configuration = root().join("tests/support/federation.cfg");
+        let firewall = Firewall::start(&configuration, &identities, &lab, &folder)?;
         Ok(Self {
             captures,
-            offices: sip::start(&lab, &authority, &folder)?,
-            xmpp: xmpp::start(&lab, &authority, &folder)?,
+            offices: sip::start(&lab, [&internal, &public], &folder)?,
+            xmpp: xmpp::start(&lab, &public, &folder)?,
             firewall,
             lab,
             folder,

@@ -45,11 +45,11 @@ const OFFICES: [Office; 2] = [
 ];
 
 /// Starts both.
-pub fn start(lab: &Lab, authority: &Authority, folder: &Path) -> Result<[Presence; 2]> {
-    let [ours, theirs] = &OFFICES;
+pub fn start(lab: &Lab, authorities: [&Authority; 2], folder: &Path) -> Result<[Presence; 2]> {
+    let ([ours, theirs], [internal, public]) = (&OFFICES, authorities);
     Ok([
-        begin(lab, authority, folder, ours, theirs)?,
-        begin(lab, authority, folder, theirs, ours)?,
+        begin(lab, internal, folder, ours, theirs)?,
+        begin(lab, public, folder, theirs, ours)?,
     ])
 }
 
@@ -60,7 +60,7 @@ fn begin(
     own: &Office,
     other: &Office,
 ) -> Result<Presence> {
-    let folder = folder.join(own.domain);
+    let folder = folder.join(format!("sip.{}", own.domain));
     fs::create_dir_all(folder.join("tables")).map_err(at(&folder))?;
     authority.issue(&folder, own.domain)?;
     for table in [

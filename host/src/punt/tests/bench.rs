@@ -46,6 +46,8 @@ pub struct Bench {
     pub adjacencies: BTreeMap<u8, Adjacency>,
     /// Frames that left, with their port.
     pub sent: Vec<(u8, Vec<u8>)>,
+    /// Connections that the proxy knows of.
+    pub dialled: Vec<Tuple>,
     /// What the proxy was given.
     pub proxied: Vec<Vec<u8>>,
     pub log: Vec<String>,
@@ -96,6 +98,7 @@ impl Bench {
             entries: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
             sent: Vec::new(),
+            dialled: Vec::new(),
             proxied: Vec::new(),
             log: Vec::new(),
             is_full: false,
@@ -239,6 +242,8 @@ impl Bench {
                     );
                     self.carry_out(effects);
                 }
+                Effect::BeginProxied { forward, .. } => self.dialled.push(forward.seen),
+                Effect::EndProxied { seen } => self.dialled.retain(|known| *known != seen),
                 Effect::Terminate { datagram } => self.proxied.push(datagram),
                 Effect::Log(event) => self.log.push(event.to_string()),
             }

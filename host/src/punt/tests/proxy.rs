@@ -16,11 +16,13 @@ const MAPPED: [u8; 4] = [192, 0, 2, 10];
 
 fn bench() -> Bench {
     let inspected = "
+tls-proxy ent
+ server trust-point own
 class-map sips
  match port tcp eq 5061
 policy-map global_policy
  class sips
-  inspect sip
+  inspect sip tls-proxy ent
 service-policy global_policy global
 ";
     Bench::with_proxy(&format!("{CONFIG}{inspected}"))
@@ -50,6 +52,7 @@ fn a_proxy_gets_the_packets_of_both_ends_and_speaks_to_both() {
         "as it came in"
     );
     assert!(bench.sent.is_empty());
+    assert_eq!(bench.dialled, [dialled]);
 
     // The proxy answers as the address that was dialled, and dials the server as the client.
     let answer = dialled.reply().expect("tcp");
@@ -87,6 +90,7 @@ fn a_reset_of_one_end_leaves_the_other_to_the_proxy() {
     assert_eq!(told.verdict, Verdict::Forward);
     bench.pass(Time::from_secs(60));
     assert!(bench.path.conns().is_empty() && bench.entries.is_empty());
+    assert_eq!(bench.dialled, []);
 }
 
 #[test]
