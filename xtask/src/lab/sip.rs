@@ -128,6 +128,8 @@ pub fn talk(lab: &Lab, caller: &Presence, callee: &Presence) -> Result<String> {
         "-p",
         "5070",
         "-nostdin",
+        "-default_behaviors",
+        "all,-abortunexp",
         "-recv_timeout",
         "30000",
     ]);
