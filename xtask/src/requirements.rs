@@ -127,10 +127,6 @@ pub const FEDERATION: &[Requirement] = &[
         path: "/usr/lib/x86_64-linux-gnu/kamailio/modules/presence_xml.so",
     },
     Program {
-        package: "sip-tester",
-        program: "sipp",
-    },
-    Program {
         package: "prosody",
         program: "prosody",
     },

@@ -17,8 +17,10 @@ use crate::requirements::{self, FEDERATION, SIMULATION};
 mod certificates;
 /// The firewall as a process.
 mod firewall;
-/// SIP servers, and users who talk through them.
+/// SIP servers.
 mod sip;
+/// Their users.
+mod user;
 /// XMPP servers.
 mod xmpp;
 /// Child processes that end with us.

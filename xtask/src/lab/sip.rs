@@ -1,4 +1,4 @@
-//! Kamailio with presence in each network, and sipp as its users.
+//! Kamailio with presence in each network, and what its users do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,19 @@ use std::process::Child;
 
 use super::certificates::Authority;
 use super::process;
+use super::user::User;
 use crate::networks::{FAR, Lab, Side};
-use crate::process::{Failure, Result, at, capture};
+use crate::process::{Failure, Result, at};
 
 /// One enterprise's presence server.
 pub struct Presence {
-    side: Side,
-    domain: &'static str,
+    /// Where it is.
+    pub side: Side,
+    /// Whom it serves.
+    pub domain: &'static str,
     other_domain: &'static str,
     /// Its own address.
-    address: &'static str,
+    pub address: &'static str,
     folder: PathBuf,
     process: Child,
 }
@@ -87,8 +90,6 @@ fn begin(
     for (name, text) in [
         ("kamailio.cfg", include_str!("kamailio.cfg")),
         ("tls.cfg", include_str!("tls.cfg")),
-        ("caller.xml", include_str!("caller.xml")),
-        ("callee.xml", include_str!("callee.xml")),
     ] {
         let path = folder.join(name);
         fs::write(&path, fill(text)).map_err(at(&path))?;
@@ -112,31 +113,14 @@ fn begin(
 
 /// A user of one enterprise asks, subscribes, writes and calls. What was seen, in words.
 pub fn talk(lab: &Lab, caller: &Presence, callee: &Presence) -> Result<String> {
-    let log = callee.folder.join("callee.log");
-    let mut telephone = lab.command(callee.side, "sipp");
-    telephone
-        .current_dir(&callee.folder)
-        .args(["-sf", "callee.xml", "-m", "1"]);
-    telephone.args(["-i", callee.address, "-p", "5080", "-nostdin"]);
-    let mut telephone = process::spawn(&mut telephone, &log)?;
-    let mut user = lab.command(caller.side, "sipp");
-    user.current_dir(&caller.folder)
-        .args(["-sf", "caller.xml", "-m", "1"]);
-    user.args([
-        "-i",
-        caller.address,
-        "-p",
-        "5070",
-        "-nostdin",
-        "-default_behaviors",
-        "all,-abortunexp",
-        "-recv_timeout",
-        "30000",
-    ]);
-    user.args(["-trace_err", &format!("{}:5060", caller.address)]);
-    let spoken = capture(&mut user);
-    process::end(&mut telephone);
-    spoken?;
+    let mut telephone = User::new(lab, callee, 5080)?;
+    let mut user = User::new(lab, caller, 5070)?;
+    std::thread::scope(|scope| {
+        let call = scope.spawn(move || telephone.take_call());
+        user.talk_to(caller.other_domain)?;
+        call.join()
+            .unwrap_or_else(|_| Err(Failure::Check("the telephone panicked".into())))
+    })?;
     let heard = fs::read(callee.folder.join("kamailio.log")).map_err(at(&callee.folder))?;
     let heard = String::from_utf8_lossy(&heard);
     for method in ["OPTIONS", "SUBSCRIBE", "MESSAGE", "INVITE", "ACK", "BYE"] {
