@@ -8,7 +8,7 @@ use clap::Args;
 use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
 use crate::requirements::{
-    self, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, ROOT_COMPLEX, SIMULATION, SYNTHESIS,
+    self, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SIMULATION, SYNTHESIS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;

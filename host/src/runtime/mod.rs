@@ -5,6 +5,8 @@
 
 /// Effects of the slow path, carried out.
 mod effects;
+/// TLS proxies, from the configuration and the store.
+pub mod proxies;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.

@@ -1,0 +1,244 @@
+//! The `tls-proxy` instances of a configuration, with what the store has for them.
+//!
+//! Which connection goes to which is for the service policy to say: its classes name the instance of each side that
+//! begins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::ast::Config;
+use crate::config::ast::tls_proxy::TlsProxy;
+use crate::config::source::Name;
+use crate::pki::{self, Settings, Trustpoint};
+use crate::store::{self, Store};
+use crate::tls::keys::Identity;
+use crate::tls::proxy::{self, LocalIssuer, Parts};
+use crate::tls::{Proxy, Trust};
+
+/// Proxies that serve, by name, and why the others do not.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// Those that serve.
+    pub ready: BTreeMap<String, Arc<Proxy>>,
+    /// What is wrong with the others, in words.
+    pub faults: Vec<String>,
+}
+
+/// Why one does not serve.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
+    #[error("tls-proxy {proxy}: {source}")]
+    Store { proxy: String, source: store::Error },
+    #[error("tls-proxy {proxy}: {source}")]
+    Pki { proxy: String, source: pki::Error },
+}
+
+impl Proxies {
+    /// Reads what the configuration names. All trustpoints that are configured are trusted, and no others.
+    pub fn load(config: &Config, store: &Store) -> Result<Self, store::Error> {
+        let (settings, _) = Settings::all(config);
+        let mut trustpoints = BTreeMap::new();
+        for own in &settings {
+            trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
+        }
+        let trust = Arc::new(Trust::new(trustpoints.values()));
+        let mut proxies = Self::default();
+        for configured in &config.tls_proxies {
+            let shelf = Shelf {
+                proxy: &configured.name.node,
+                settings: &settings,
+                trustpoints: &trustpoints,
+                store,
+            };
+            match shelf.proxy(configured, &trust) {
+                Ok(proxy) => {
+                    proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
+                }
+                Err(fault) => proxies.faults.push(fault.to_string()),
+            }
+        }
+        Ok(proxies)
+    }
+}
+
+/// Where the parts of one proxy are looked for.
+struct Shelf<'a> {
+    proxy: &'a str,
+    settings: &'a [Settings],
+    trustpoints: &'a BTreeMap<String, Trustpoint>,
+    store: &'a Store,
+}
+
+impl Shelf<'_> {
+    fn proxy(&self, configured: &TlsProxy, trust: &Arc<Trust>) -> Result<Proxy, Fault> {
+        let identity = |name: &Option<Name>| {
+            name.as_ref()
+                .map(|name| self.identity(&name.node))
+                .transpose()
+        };
+        let parts = Parts {
+            server: identity(&configured.server_trust_point)?,
+            client: identity(&configured.client_trust_point)?,
+            local: self.local(configured)?,
+        };
+        Ok(Proxy::new(configured, parts, Arc::clone(trust))?)
+    }
+
+    fn identity(&self, name: &str) -> Result<Identity, Fault> {
+        let trustpoint = self.enrolled(name)?;
+        let key = self
+            .store
+            .key_of(trustpoint)
+            .map_err(|source| self.of_store(source))?;
+        Identity::new(trustpoint, &key).map_err(|source| self.of_pki(source))
+    }
+
+    fn local(&self, configured: &TlsProxy) -> Result<Option<LocalIssuer>, Fault> {
+        let Some(name) = &configured.client_ldc_issuer else {
+            return Ok(None);
+        };
+        let trustpoint = self.enrolled(&name.node)?;
+        let may_sign = |own: &&Settings| own.name == name.node && own.may_sign_local;
+        if !self.settings.iter().any(|own| may_sign(&own)) {
+            return Err(self.of_pki(pki::Error::State {
+                trustpoint: name.node.clone(),
+                reason: "it may not sign local certificates: enter `proxy-ldc-issuer`".into(),
+            }));
+        }
+        let key = |label: &str| {
+            let found = self
+                .store
+                .key(label)
+                .map_err(|source| self.of_store(source))?;
+            found.ok_or_else(|| self.of_store(store::Error::NoKey(label.to_owned())))
+        };
+        let issuer_key = self
+            .store
+            .key_of(trustpoint)
+            .map_err(|source| self.of_store(source))?;
+        let own_label = configured.client_ldc_key_pair.as_ref();
+        let own_key = key(own_label.map_or(issuer_key.label.as_str(), |label| &label.node))?;
+        // `enrolled` has seen it.
+        let Some(certificate) = trustpoint.identity.clone() else {
+            return Err(self.not_enrolled(&name.node));
+        };
+        Ok(Some(LocalIssuer {
+            trustpoint: name.node.clone(),
+            certificate,
+            key: issuer_key,
+            own_key,
+        }))
+    }
+
+    fn enrolled(&self, name: &str) -> Result<&Trustpoint, Fault> {
+        self.trustpoints
+            .get(name)
+            .filter(|trustpoint| trustpoint.identity.is_some())
+            .ok_or_else(|| self.not_enrolled(name))
+    }
+
+    fn not_enrolled(&self, trustpoint: &str) -> Fault {
+        Fault::Proxy(proxy::Error::NotEnrolled {
+            proxy: self.proxy.to_owned(),
+            trustpoint: trustpoint.to_owned(),
+        })
+    }
+
+    fn of_store(&self, source: store::Error) -> Fault {
+        Fault::Store {
+            proxy: self.proxy.to_owned(),
+            source,
+        }
+    }
+
+    fn of_pki(&self, source: pki::Error) -> Fault {
+        Fault::Pki {
+            proxy: self.proxy.to_owned(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::pki::key::Wanted;
+    use crate::pki::{Date, Key};
+
+    const CONFIG: &str = "\
+crypto ca trustpoint cup_proxy
+ enrollment self
+crypto ca trustpoint ent_y
+ enrollment terminal
+crypto ca trustpoint ldc
+ enrollment self
+ proxy-ldc-issuer
+tls-proxy x_to_y
+ server trust-point cup_proxy
+ client trust-point ent_y
+tls-proxy phones
+ server trust-point cup_proxy
+ client ldc issuer ldc
+ client ldc key-pair phone_key
+tls-proxy nothing
+ client trust-point cup_proxy
+tls-proxy wrong
+ server trust-point cup_proxy
+ client ldc issuer cup_proxy
+";
+
+    #[test]
+    fn proxies_serve_as_far_as_their_trustpoints_are_enrolled() {
+        let parsed = config::parse(CONFIG);
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), None).expect("a store");
+        let (settings, errors) = Settings::all(&parsed.config);
+        assert_eq!(errors, []);
+        for (own, label) in settings.iter().zip(["cup_key", "ent_key", "ldc_key"]) {
+            if own.name == "ent_y" {
+                continue;
+            }
+            let key = Key::generate(label, Wanted::Ecdsa(256)).expect("a key");
+            let mut trustpoint = Trustpoint::new(&own.name);
+            trustpoint
+                .sign_itself(own, &key, Date(0))
+                .expect("a certificate");
+            store.save(Some(&trustpoint), Some(&key)).expect("saved");
+        }
+        let load = || Proxies::load(&parsed.config, &store).expect("loaded");
+        let nothing = "tls-proxy nothing: enter `server trust-point`: without one there is nothing to show to whoever dials";
+        let wrong = "tls-proxy wrong: trustpoint cup_proxy: it may not sign local certificates: enter `proxy-ldc-issuer`";
+        assert_eq!(
+            load().faults,
+            [
+                "tls-proxy x_to_y: trustpoint ent_y is not enrolled",
+                "tls-proxy phones: there is no key phone_key: `crypto key generate` makes one",
+                nothing,
+                wrong,
+            ]
+        );
+        let key = Key::generate("phone_key", Wanted::Ecdsa(256)).expect("a key");
+        let mut ent_y = Trustpoint::new("ent_y");
+        ent_y
+            .sign_itself(&settings[1], &key, Date(0))
+            .expect("a certificate");
+        store.save(Some(&ent_y), Some(&key)).expect("saved");
+        let proxies = load();
+        assert_eq!(proxies.faults, [nothing, wrong]);
+        assert_eq!(
+            proxies.ready.keys().collect::<Vec<_>>(),
+            ["phones", "x_to_y"]
+        );
+        assert_eq!(
+            proxies.ready["x_to_y"].client_trustpoint.as_deref(),
+            Some("ent_y")
+        );
+        assert_eq!(
+            proxies.ready["phones"].client_trustpoint.as_deref(),
+            Some("ldc")
+        );
+    }
+}
