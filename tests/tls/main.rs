@@ -204,6 +204,32 @@ fn the_end_of_one_side_reaches_the_other_and_the_session_is_over() {
 }
 
 #[test]
+fn a_peer_that_is_killed_takes_its_session_along_and_no_other() {
+    let scene = Scene::new();
+    let mut server = scene.server("-naccept 1");
+    let mut client = scene.client(&format!("-quiet {PEER}"));
+    client.say("MESSAGE sip:a@example.com SIP/2.0");
+    assert_eq!(server.line(), "MESSAGE sip:a@example.com SIP/2.0");
+    let mut other = scene.client(&format!("-quiet {PEER}"));
+    for _ in 0..2 {
+        scene.line("completed SSL handshake with client");
+    }
+    client.kill();
+    let line = scene.line("%ASA-4-725007");
+    assert!(
+        line.contains("ended without close_notify") || line.contains("was reset by the peer"),
+        "{line}"
+    );
+    assert!(server.ends(), "the server was not told of the end");
+    let (adapter, _) = scene.wire.stop();
+    assert_eq!(
+        adapter.ask(|sessions| sessions.most()).expect("an answer"),
+        2
+    );
+    assert!(!other.has_ended());
+}
+
+#[test]
 fn bulk_text_arrives_whole() {
     let scene = Scene::new();
     let text: String = (0..200_000).map(|at| format!("{at:019}\n")).collect();

@@ -187,6 +187,11 @@ impl Peer {
         }
     }
 
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ends");
+    }
+
     pub fn end_input(&mut self) {
         self.input = None;
     }

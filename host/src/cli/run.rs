@@ -17,8 +17,8 @@ use crate::config::{self, Severity};
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
 use crate::runtime::clock::{self, Clock};
+use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
-use crate::runtime::proxies::Proxies;
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
 
@@ -87,9 +87,7 @@ fn serve(
     let log = |event: &crate::punt::Event| eprintln!("{event}");
     let complain = |text: &str| eprintln!("postern: {text}");
     let open = || arguments.place.open();
-    let proxies = Proxies::new(config, &model, open, complain)?;
-    let proxies = proxies.map(|proxies| proxies.start(clock, model.clone(), log));
-    let proxies = proxies.transpose()?;
+    let proxies = link::start(config, &model, open, clock, log, complain)?;
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;

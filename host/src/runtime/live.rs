@@ -15,7 +15,7 @@ use vmm_sys_util::poll::PollContext;
 
 use super::Error;
 use super::effects::{Surroundings, perform};
-use super::proxies::{self, Link};
+use super::link::{self, Link};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
 use crate::nic::{self, Inheritance, Nic};
@@ -250,7 +250,7 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
         };
         // As on a wire: TCP sends again what does not get through.
         if let Err(error) = proxies.send(datagram) {
-            let name = match proxies::is_full(&error) {
+            let name = match link::is_full(&error) {
                 true => "proxy-busy",
                 false => "proxy-failed",
             };

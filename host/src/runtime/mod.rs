@@ -5,8 +5,10 @@
 
 /// Effects of the slow path, carried out.
 mod effects;
-/// The TLS proxies of a configuration.
+/// TLS proxies, from the configuration and the store.
 pub mod proxies;
+/// The way from a running card to them and back.
+pub mod link;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.
@@ -49,7 +51,7 @@ pub enum Error {
     Simulator(#[from] simulator::Error),
     /// The TLS proxies cannot be made.
     #[error(transparent)]
-    Proxies(#[from] proxies::Error),
+    Proxies(#[from] link::Error),
     /// The system does not let us wait.
     #[error("cannot wait for the card")]
     Wait(#[source] std::io::Error),

@@ -1,254 +1,244 @@
-//! The TLS proxies of a configuration beside a running card: which connection goes to which of them.
+//! The `tls-proxy` instances of a configuration, with what the store has for them.
 //!
-//! Comes in: connections that begin and end, their packets. Goes out: packets, as from the peers. A connection of a
-//! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass.
+//! Which connection goes to which is for the service policy to say: its classes name the instance of each side that
+//! begins.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::clock::Clock;
 use crate::config::ast::Config;
 use crate::config::ast::tls_proxy::TlsProxy;
 use crate::config::source::Name;
-use crate::flow::Leg;
-use crate::policy::Model;
-use crate::policy::model::{ClassId, InterfaceId};
-use crate::punt::Event;
+use crate::pki::{self, Settings, Trustpoint};
 use crate::store::{self, Store};
-use crate::tcp::adapter::{self, Setup};
-use crate::tcp::{Adapter, Assigned};
 use crate::tls::keys::Identity;
-use crate::tls::limits::{self, Application, Limits, PROFILES};
-use crate::tls::proxy::{LocalIssuer, Parts};
-use crate::tls::session::Place;
-use crate::tls::{PassThrough, Proxy, Trust};
-use crate::wire::Tuple;
+use crate::tls::proxy::{self, LocalIssuer, Parts};
+use crate::tls::{Proxy, Trust};
 
-/// Why the proxies cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Keys and certificates cannot be read.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The configured limit is refused.
-    #[error(transparent)]
-    Limit(#[from] limits::Error),
-    /// No network for them.
-    #[error(transparent)]
-    Adapter(#[from] adapter::Error),
+/// Proxies that serve, by name, and why the others do not.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// Those that serve.
+    pub ready: BTreeMap<String, Arc<Proxy>>,
+    /// What is wrong with the others, in words.
+    pub faults: Vec<String>,
 }
 
-/// The proxies that classes name.
-pub struct Proxies {
-    ready: BTreeMap<String, Arc<Proxy>>,
-    limits: Limits,
+/// Why one does not serve.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
+    #[error("tls-proxy {proxy}: {source}")]
+    Store { proxy: String, source: store::Error },
+    #[error("tls-proxy {proxy}: {source}")]
+    Pki { proxy: String, source: pki::Error },
 }
 
 impl Proxies {
-    /// Makes them, `None` if no class names one. What keeps one from serving is told by `complain`.
-    pub fn new(
-        config: &Config,
-        model: &Model,
-        store: impl FnOnce() -> Result<Store, store::Error>,
-        mut complain: impl FnMut(&str),
-    ) -> Result<Option<Self>, Error> {
-        let named = |proxy: &&TlsProxy| {
-            let inspections = model
-                .classes
-                .iter()
-                .filter_map(|class| class.inspect.as_ref());
-            let mut names = inspections.filter_map(|inspect| inspect.tls_proxy.as_ref());
-            names.any(|name| *name == proxy.name.node)
-        };
-        let named: Vec<&TlsProxy> = config.tls_proxies.iter().filter(named).collect();
-        if named.is_empty() {
-            return Ok(None);
+    /// Reads what the configuration names. All trustpoints that are configured are trusted, and no others.
+    pub fn load(config: &Config, store: &Store) -> Result<Self, store::Error> {
+        let (settings, _) = Settings::all(config);
+        let mut trustpoints = BTreeMap::new();
+        for own in &settings {
+            trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
-        let store = store()?;
-        let trust = Arc::new(Trust::new(store.trustpoints()?.iter()));
-        let mut ready = BTreeMap::new();
-        for configured in named {
-            let name = configured.name.node.clone();
-            match make(configured, &store, &trust) {
-                Ok(proxy) => drop(ready.insert(name, Arc::new(proxy))),
-                Err(reason) => complain(&format!(
-                    "tls-proxy {name} cannot serve, its connections are reset: {reason}"
-                )),
+        let trust = Arc::new(Trust::new(trustpoints.values()));
+        let mut proxies = Self::default();
+        for configured in &config.tls_proxies {
+            let shelf = Shelf {
+                proxy: &configured.name.node,
+                settings: &settings,
+                trustpoints: &trustpoints,
+                store,
+            };
+            match shelf.proxy(configured, &trust) {
+                Ok(proxy) => {
+                    proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
+                }
+                Err(fault) => proxies.faults.push(fault.to_string()),
             }
         }
-        let mut limits = Limits::new(PROFILE);
-        limits.apply_licence(LICENSED_SESSIONS)?;
-        if let Some(wanted) = &config.tls_proxy_limit {
-            limits.configure(wanted.node)?;
-        }
-        Ok(Some(Self { ready, limits }))
-    }
-
-    /// Makes their network.
-    pub fn start(
-        self,
-        clock: Clock,
-        model: Arc<Model>,
-        log: impl FnMut(&Event) + Send + 'static,
-    ) -> Result<Link, Error> {
-        let conns = Conns::default();
-        let known = conns.clone();
-        let ready = self.ready;
-        let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
-            let conn = known.lock().get(&(dialler, dialled)).cloned()?;
-            Some(Assigned {
-                proxy: ready.get(&conn.proxy)?.clone(),
-                application: Application::PresenceFederation,
-                dialler: conn.dialler,
-                dialled: conn.dialled,
-                inspect: Box::new(PassThrough),
-            })
-        };
-        let adapter = Adapter::start(Setup {
-            clock,
-            limits: self.limits,
-            assign: Box::new(assign),
-            log: Box::new(log),
-        })?;
-        Ok(Link {
-            adapter,
-            conns,
-            model,
-        })
+        Ok(proxies)
     }
 }
 
-/// One proxy with what its trustpoints have; why not, in words.
-fn make(configured: &TlsProxy, store: &Store, trust: &Arc<Trust>) -> Result<Proxy, String> {
-    let words = |error: store::Error| error.to_string();
-    let identity = |name: &Option<Name>| -> Result<Option<Identity>, String> {
-        let Some(name) = name else {
+/// Where the parts of one proxy are looked for.
+struct Shelf<'a> {
+    proxy: &'a str,
+    settings: &'a [Settings],
+    trustpoints: &'a BTreeMap<String, Trustpoint>,
+    store: &'a Store,
+}
+
+impl Shelf<'_> {
+    fn proxy(&self, configured: &TlsProxy, trust: &Arc<Trust>) -> Result<Proxy, Fault> {
+        let identity = |name: &Option<Name>| {
+            name.as_ref()
+                .map(|name| self.identity(&name.node))
+                .transpose()
+        };
+        let parts = Parts {
+            server: identity(&configured.server_trust_point)?,
+            client: identity(&configured.client_trust_point)?,
+            local: self.local(configured)?,
+        };
+        Ok(Proxy::new(configured, parts, Arc::clone(trust))?)
+    }
+
+    fn identity(&self, name: &str) -> Result<Identity, Fault> {
+        let trustpoint = self.enrolled(name)?;
+        let key = self
+            .store
+            .key_of(trustpoint)
+            .map_err(|source| self.of_store(source))?;
+        Identity::new(trustpoint, &key).map_err(|source| self.of_pki(source))
+    }
+
+    fn local(&self, configured: &TlsProxy) -> Result<Option<LocalIssuer>, Fault> {
+        let Some(name) = &configured.client_ldc_issuer else {
             return Ok(None);
         };
-        let trustpoint = store.trustpoint(&name.node).map_err(words)?;
-        let key = store.key_of(&trustpoint).map_err(words)?;
-        let identity = Identity::new(&trustpoint, &key).map_err(|error| error.to_string())?;
-        Ok(Some(identity))
-    };
-    let parts = Parts {
-        server: identity(&configured.server_trust_point)?,
-        client: identity(&configured.client_trust_point)?,
-        local: local_issuer(configured, store)?,
-    };
-    Proxy::new(configured, parts, trust.clone()).map_err(|error| error.to_string())
-}
-
-/// `client ldc`: who signs certificates made on the fly.
-fn local_issuer(configured: &TlsProxy, store: &Store) -> Result<Option<LocalIssuer>, String> {
-    let Some(issuer) = &configured.client_ldc_issuer else {
-        return Ok(None);
-    };
-    let words = |error: store::Error| error.to_string();
-    let trustpoint = store.trustpoint(&issuer.node).map_err(words)?;
-    let key = store.key_of(&trustpoint).map_err(words)?;
-    let label = configured.client_ldc_key_pair.as_ref();
-    let own_key = match label {
-        None => store.key_of(&trustpoint).map_err(words)?,
-        Some(label) => {
-            let found = store.key(&label.node).map_err(words)?;
-            found.ok_or_else(|| store::Error::NoKey(label.node.clone()).to_string())?
+        let trustpoint = self.enrolled(&name.node)?;
+        let may_sign = |own: &&Settings| own.name == name.node && own.may_sign_local;
+        if !self.settings.iter().any(|own| may_sign(&own)) {
+            return Err(self.of_pki(pki::Error::State {
+                trustpoint: name.node.clone(),
+                reason: "it may not sign local certificates: enter `proxy-ldc-issuer`".into(),
+            }));
         }
-    };
-    let certificate = trustpoint.identity.clone();
-    Ok(Some(LocalIssuer {
-        certificate: certificate.ok_or_else(|| trustpoint.not_enrolled().to_string())?,
-        trustpoint: trustpoint.name,
-        key,
-        own_key,
-    }))
-}
-
-/// A connection that a proxy ends.
-#[derive(Clone)]
-struct ProxiedConn {
-    proxy: String,
-    dialler: Place,
-    dialled: Place,
-}
-
-/// Connections by the addresses that the dialler sees, shared with the proxies' thread.
-#[derive(Clone, Default)]
-struct Conns(Arc<Mutex<HashMap<(SocketAddr, SocketAddr), ProxiedConn>>>);
-
-impl Conns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(SocketAddr, SocketAddr), ProxiedConn>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The way to the proxies and back.
-pub struct Link {
-    adapter: Adapter,
-    conns: Conns,
-    model: Arc<Model>,
-}
-
-impl Link {
-    /// A connection of a class begins; what its initiator sends comes in as `forward.seen`.
-    pub fn begin(&mut self, class: ClassId, forward: &Leg) {
-        let inspect = self.model.class(class).inspect.as_ref();
-        let Some(proxy) = inspect.and_then(|inspect| inspect.tls_proxy.clone()) else {
-            return;
+        let key = |label: &str| {
+            let found = self
+                .store
+                .key(label)
+                .map_err(|source| self.of_store(source))?;
+            found.ok_or_else(|| self.of_store(store::Error::NoKey(label.to_owned())))
         };
-        let place = |interface: u8, address, port| Place {
-            interface: self.model.interface(InterfaceId(interface)).name.clone(),
-            address: SocketAddr::new(std::net::IpAddr::V4(address), port),
+        let issuer_key = self
+            .store
+            .key_of(trustpoint)
+            .map_err(|source| self.of_store(source))?;
+        let own_label = configured.client_ldc_key_pair.as_ref();
+        let own_key = key(own_label.map_or(issuer_key.label.as_str(), |label| &label.node))?;
+        // `enrolled` has seen it.
+        let Some(certificate) = trustpoint.identity.clone() else {
+            return Err(self.not_enrolled(&name.node));
         };
-        let Leg {
-            ingress,
-            egress,
-            sent,
-            ..
-        } = *forward;
-        let conn = ProxiedConn {
-            proxy,
-            dialler: place(ingress, sent.src, sent.sport),
-            dialled: place(egress, sent.dst, sent.dport),
-        };
-        self.conns.lock().insert(ends(&forward.seen), conn);
+        Ok(Some(LocalIssuer {
+            trustpoint: name.node.clone(),
+            certificate,
+            key: issuer_key,
+            own_key,
+        }))
     }
 
-    /// A connection is over.
-    pub fn end(&mut self, seen: &Tuple) {
-        self.conns.lock().remove(&ends(seen));
+    fn enrolled(&self, name: &str) -> Result<&Trustpoint, Fault> {
+        self.trustpoints
+            .get(name)
+            .filter(|trustpoint| trustpoint.identity.is_some())
+            .ok_or_else(|| self.not_enrolled(name))
     }
 
-    /// Hands a packet over.
-    pub fn send(&mut self, datagram: &[u8]) -> Result<(), adapter::Error> {
-        self.adapter.send(datagram)
+    fn not_enrolled(&self, trustpoint: &str) -> Fault {
+        Fault::Proxy(proxy::Error::NotEnrolled {
+            proxy: self.proxy.to_owned(),
+            trustpoint: trustpoint.to_owned(),
+        })
     }
 
-    /// Takes a packet, if there is one.
-    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, adapter::Error> {
-        self.adapter.receive(buffer)
+    fn of_store(&self, source: store::Error) -> Fault {
+        Fault::Store {
+            proxy: self.proxy.to_owned(),
+            source,
+        }
+    }
+
+    fn of_pki(&self, source: pki::Error) -> Fault {
+        Fault::Pki {
+            proxy: self.proxy.to_owned(),
+            source,
+        }
     }
 }
 
-impl AsRawFd for Link {
-    fn as_raw_fd(&self) -> RawFd {
-        self.adapter.as_raw_fd()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::pki::key::Wanted;
+    use crate::pki::{Date, Key};
+
+    const CONFIG: &str = "\
+crypto ca trustpoint cup_proxy
+ enrollment self
+crypto ca trustpoint ent_y
+ enrollment terminal
+crypto ca trustpoint ldc
+ enrollment self
+ proxy-ldc-issuer
+tls-proxy x_to_y
+ server trust-point cup_proxy
+ client trust-point ent_y
+tls-proxy phones
+ server trust-point cup_proxy
+ client ldc issuer ldc
+ client ldc key-pair phone_key
+tls-proxy nothing
+ client trust-point cup_proxy
+tls-proxy wrong
+ server trust-point cup_proxy
+ client ldc issuer cup_proxy
+";
+
+    #[test]
+    fn proxies_serve_as_far_as_their_trustpoints_are_enrolled() {
+        let parsed = config::parse(CONFIG);
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), None).expect("a store");
+        let (settings, errors) = Settings::all(&parsed.config);
+        assert_eq!(errors, []);
+        for (own, label) in settings.iter().zip(["cup_key", "ent_key", "ldc_key"]) {
+            if own.name == "ent_y" {
+                continue;
+            }
+            let key = Key::generate(label, Wanted::Ecdsa(256)).expect("a key");
+            let mut trustpoint = Trustpoint::new(&own.name);
+            trustpoint
+                .sign_itself(own, &key, Date(0))
+                .expect("a certificate");
+            store.save(Some(&trustpoint), Some(&key)).expect("saved");
+        }
+        let load = || Proxies::load(&parsed.config, &store).expect("loaded");
+        let nothing = "tls-proxy nothing: enter `server trust-point`: without one there is nothing to show to whoever dials";
+        let wrong = "tls-proxy wrong: trustpoint cup_proxy: it may not sign local certificates: enter `proxy-ldc-issuer`";
+        assert_eq!(
+            load().faults,
+            [
+                "tls-proxy x_to_y: trustpoint ent_y is not enrolled",
+                "tls-proxy phones: there is no key phone_key: `crypto key generate` makes one",
+                nothing,
+                wrong,
+            ]
+        );
+        let key = Key::generate("phone_key", Wanted::Ecdsa(256)).expect("a key");
+        let mut ent_y = Trustpoint::new("ent_y");
+        ent_y
+            .sign_itself(&settings[1], &key, Date(0))
+            .expect("a certificate");
+        store.save(Some(&ent_y), Some(&key)).expect("saved");
+        let proxies = load();
+        assert_eq!(proxies.faults, [nothing, wrong]);
+        assert_eq!(
+            proxies.ready.keys().collect::<Vec<_>>(),
+            ["phones", "x_to_y"]
+        );
+        assert_eq!(
+            proxies.ready["x_to_y"].client_trustpoint.as_deref(),
+            Some("ent_y")
+        );
+        assert_eq!(
+            proxies.ready["phones"].client_trustpoint.as_deref(),
+            Some("ldc")
+        );
     }
 }
-
-fn ends(seen: &Tuple) -> (SocketAddr, SocketAddr) {
-    let end = |address, port| SocketAddr::new(std::net::IpAddr::V4(address), port);
-    (end(seen.src, seen.sport), end(seen.dst, seen.dport))
-}
-
-/// Whether a packet was not taken only because there is no room for it now.
-pub fn is_full(error: &adapter::Error) -> bool {
-    matches!(error, adapter::Error::Packet(source) if source.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// The model that limits are those of: the largest, with its largest licence.
-const PROFILE: &limits::Profile = &PROFILES[7];
-/// See [`PROFILE`].
-const LICENSED_SESSIONS: u32 = 10_000;

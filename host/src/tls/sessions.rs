@@ -47,10 +47,10 @@ pub struct Seen {
     pub dialled: Place,
     /// Text bytes that passed.
     pub bytes: u64,
-    /// State of the leg to whoever dialled.
-    pub server: String,
-    /// State of the leg to whom we dialled.
-    pub client: String,
+    /// Cipher suite of the leg to whoever dialled, once its handshake is done.
+    pub server: Option<String>,
+    /// Cipher suite of the leg to whom we dialled, once its handshake is done.
+    pub client: Option<String>,
 }
 
 /// What a proxy has done.
@@ -113,8 +113,15 @@ impl Sessions {
 
     /// Notes how a session is.
     pub fn see(&mut self, id: SessionId, session: &Session) {
-        if let Some(open) = self.open.get_mut(&id) {
-            open.seen = Some(Seen::of(session));
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        match &mut open.seen {
+            // Nothing else changes any more.
+            Some(seen) if seen.server.is_some() && seen.client.is_some() => {
+                seen.bytes = session.bytes();
+            }
+            seen => *seen = Some(Seen::of(session)),
         }
     }
 
@@ -199,16 +206,13 @@ impl Sessions {
 impl Seen {
     fn of(session: &Session) -> Self {
         let (dialler, dialled) = session.places();
-        let state = |side| match session.about(side) {
-            Some(about) => format!("SSLOK Cipher {}", about.suite),
-            None => "Handshake".to_owned(),
-        };
+        let suite = |side| session.about(side).map(|about| about.suite.clone());
         Self {
             dialler: dialler.clone(),
             dialled: dialled.clone(),
             bytes: session.bytes(),
-            server: state(Side::Server),
-            client: state(Side::Client),
+            server: suite(Side::Server),
+            client: suite(Side::Client),
         }
     }
 }

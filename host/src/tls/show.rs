@@ -48,11 +48,26 @@ pub fn sessions(sessions: &Sessions, is_detailed: bool) -> String {
             seen.bytes
         );
         if is_detailed {
-            let _ = writeln!(text, "        Client: State {}", seen.client);
-            let _ = writeln!(text, "        Server: State {}", seen.server);
+            let _ = writeln!(
+                text,
+                "        Client: State {}",
+                state(seen.client.as_ref())
+            );
+            let _ = writeln!(
+                text,
+                "        Server: State {}",
+                state(seen.server.as_ref())
+            );
         }
     }
     text
+}
+
+fn state(suite: Option<&String>) -> String {
+    match suite {
+        Some(suite) => format!("SSLOK Cipher {suite}"),
+        None => "Handshake".to_owned(),
+    }
 }
 
 fn write_proxy(

@@ -18,7 +18,7 @@ use rustls::{
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::identity;
-use crate::pki::certificate::Purposes;
+use crate::pki::certificate::{KeyKind, Purposes};
 use crate::pki::{Certificate, Date, Trustpoint};
 
 /// All that is trusted.
@@ -104,6 +104,8 @@ pub enum Reason {
         /// Whom it names.
         found: Vec<String>,
     },
+    /// Its key is too weak, or of a kind that no connection uses.
+    Key(KeyKind),
     /// A signature in the chain is wrong or too weak.
     Signature,
     /// Something else that the rules of certificates forbid.
@@ -153,12 +155,12 @@ impl Trust {
             subject: "unknown".into(),
             reason: Reason::Unreadable(error.to_string()),
         })?;
-        let found = match self.pin_of(&certificate) {
+        let found = check_key(&certificate).and_then(|()| match self.pin_of(&certificate) {
             Some(pin) => check_pinned(&certificate, usage, now).map(|()| (pin, true)),
             None => self
                 .verify_chain(&certificate, between, usage, now)
                 .map(|authority| (authority, false)),
-        };
+        });
         match found {
             Ok((authority, is_pinned)) => Ok(Peer {
                 certificate,
@@ -276,6 +278,13 @@ fn check_pinned(certificate: &Certificate, usage: Usage, now: Date) -> Result<()
     }
 }
 
+fn check_key(certificate: &Certificate) -> Result<(), Reason> {
+    match certificate.key {
+        KeyKind::Rsa(2048..) | KeyKind::Ecdsa(256..) | KeyKind::Ed25519 => Ok(()),
+        weak => Err(Reason::Key(weak)),
+    }
+}
+
 fn check_dates(certificate: &Certificate, now: Date) -> Result<(), Reason> {
     let (from, at) = (certificate.not_before, certificate.not_after);
     match now {
@@ -324,6 +333,7 @@ impl fmt::Display for Distrust {
             Reason::Name { wanted, found } => {
                 write!(f, "is not for {wanted}, but for {}", found.join(", "))
             }
+            Reason::Key(kind) => write!(f, "has a key that is not accepted: {kind}"),
             Reason::Signature => f.write_str("has a chain with a wrong or weak signature"),
             Reason::Other(why) => write!(f, "is not acceptable: {why}"),
         }

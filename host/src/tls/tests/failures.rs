@@ -66,8 +66,11 @@ fn dialling(world: &mut World, pair: &Pair) -> String {
         .to_owned()
 }
 
-/// Certificates that are wrong in one way, and what is said of them.
-fn wrong(purpose: Purpose) -> [(&'static str, Box<dyn Fn(&mut CertificateParams)>); 3] {
+/// What is said of a certificate, and what makes it so.
+type Wrong = (&'static str, Box<dyn Fn(&mut CertificateParams)>);
+
+/// Certificates that are wrong in one way.
+fn wrong(purpose: Purpose) -> [Wrong; 3] {
     [
         (
             "or of its authority expired at 08:00:00 UTC Nov 1 2026; it is 10:00:00 UTC Nov 1 2026 here",
