@@ -12,6 +12,9 @@ pub mod wire;
 /// pure: connections and translations: create, allocate ports, age, tear down.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod flow;
+/// pure: SIP and Skinny messages: read, judged, translated, tracked.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod sip;
 /// pure: a punted packet to a list of effects.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod punt;

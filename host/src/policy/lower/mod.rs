@@ -65,6 +65,9 @@ pub(super) fn lower_into(
         intra_interface: config.same_security.intra_interface.is_some(),
         timeouts: config.timeouts.clone(),
         inspect_maps: config.inspect_maps.clone(),
+        inspect_classes: config.inspect_classes.clone(),
+        regexes: config.regexes.clone(),
+        regex_classes: config.regex_classes.clone(),
         time_ranges: config
             .time_ranges
             .iter()

@@ -10,11 +10,11 @@ mod nat;
 use std::collections::BTreeMap;
 
 use super::range::{AddressRange, PortSet};
-use crate::config::Span;
 use crate::config::ast::access_list::{Instant, Log, TimeRange};
-use crate::config::ast::inspect::InspectMap;
-use crate::config::ast::mpf::{ConnectionLimits, InspectProtocol};
+use crate::config::ast::inspect::{InspectClass, InspectMap};
+use crate::config::ast::mpf::{ConnectionLimits, InspectProtocol, Regex, RegexClass};
 use crate::config::ast::timeout::{Timeouts, Timer};
+use crate::config::{Span, Spanned};
 
 pub use nat::{NatObject, NatRule, NatService, NatSource, Owned, Pool, StaticMap};
 pub(super) use nat::{OwnedPorts, shift};
@@ -67,6 +67,12 @@ pub struct Model {
     pub classes: Vec<Class>,
     /// `policy-map type inspect`.
     pub inspect_maps: Vec<InspectMap>,
+    /// `class-map type inspect`.
+    pub inspect_classes: Vec<InspectClass>,
+    /// `regex`.
+    pub regexes: Vec<Spanned<Regex>>,
+    /// `class-map type regex`.
+    pub regex_classes: Vec<RegexClass>,
     /// `timeout`.
     pub timeouts: Timeouts,
     /// `time-range` by name.
