@@ -3,12 +3,14 @@
 use crate::dependencies;
 use crate::formal::formal;
 use crate::guest;
+use crate::lab;
 use clap::Args;
 
 use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
 use crate::requirements::{
-    self, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SIMULATION, SYNTHESIS,
+    self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SIMULATION,
+    SYNTHESIS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
@@ -69,14 +71,16 @@ pub fn test() -> Result {
         GUEST,
         LAB,
         PEERS,
+        FEDERATION,
     ])?;
-    let mut steps = Steps::new(8);
+    let mut steps = Steps::new(9);
     steps.step("format", format);
     steps.step("lints", clippy);
     steps.step("dependency directions", dependencies::check);
     steps.step("proofs", formal);
     steps.step("endpoint under a root complex", root_complex);
     steps.step("program in a guest", guest::guest_test_if_root);
+    steps.step("two enterprises", lab::lab_if_root);
     steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {

@@ -87,7 +87,7 @@ fn serve(
     let log = |event: &crate::punt::Event| eprintln!("{event}");
     let complain = |text: &str| eprintln!("postern: {text}");
     let open = || arguments.place.open();
-    let proxies = link::start(config, &model, open, clock, log, complain)?;
+    let proxies = link::start(config, &model, open, clock, Arc::new(log), complain)?;
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;

@@ -4,22 +4,25 @@
 //! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Clock;
 use super::proxies::Proxies;
+use super::sip_stream::{Log, Names, Shared, Sides, SipStream};
 use crate::config::ast::Config;
+use crate::config::ast::inspect::InspectMap;
 use crate::flow::Leg;
 use crate::policy::Model;
 use crate::policy::model::{ClassId, InterfaceId};
-use crate::punt::Event;
+use crate::sip::rules::Names as RuleNames;
+use crate::sip::{Inspector, Limits as SipLimits, Rules, Setup as SipSetup, Timeouts, Way};
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned};
-use crate::tls::PassThrough;
 use crate::tls::limits::{self, Application, Limits, PROFILES};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
@@ -44,7 +47,7 @@ pub fn start(
     model: &Arc<Model>,
     store: impl FnOnce() -> Result<Store, store::Error>,
     clock: Clock,
-    log: impl FnMut(&Event) + Send + 'static,
+    log: Log,
     mut complain: impl FnMut(&str),
 ) -> Result<Option<Link>, Error> {
     let mut inspections = model
@@ -63,23 +66,27 @@ pub fn start(
     if let Some(wanted) = &config.tls_proxy_limit {
         limits.configure(wanted.node)?;
     }
+    let inspectors = inspectors(model, &log, &mut complain);
+    let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
         let conn = known.lock().get(&(dialler, dialled)).cloned()?;
+        let shared = inspectors.get(&conn.map)?.clone();
+        let stream = SipStream::new(shared, conn.sides, &conn.dialler, &conn.dialled, reassembly);
         Some(Assigned {
             proxy: proxies.ready.get(&conn.proxy)?.clone(),
             application: Application::PresenceFederation,
             dialler: conn.dialler,
             dialled: conn.dialled,
-            inspect: Box::new(PassThrough),
+            inspect: Box::new(stream),
         })
     };
     let adapter = Adapter::start(Setup {
         clock,
         limits,
         assign: Box::new(assign),
-        log: Box::new(log),
+        log: Box::new(move |event| log(event)),
     })?;
     Ok(Some(Link {
         adapter,
@@ -88,10 +95,58 @@ pub fn start(
     }))
 }
 
+/// An inspector for each inspect map that a class with a proxy names: classes with the same map share it, since what
+/// one side subscribes to comes by a connection of the other's.
+fn inspectors(
+    model: &Arc<Model>,
+    log: &Log,
+    complain: &mut impl FnMut(&str),
+) -> HashMap<Option<String>, Shared> {
+    let names = Arc::new(Mutex::new(Names::default()));
+    let mut inspectors = HashMap::new();
+    let inspections = model
+        .classes
+        .iter()
+        .filter_map(|class| class.inspect.as_ref());
+    for inspect in inspections.filter(|inspect| inspect.tls_proxy.is_some()) {
+        let is_named = |map: &&InspectMap| {
+            map.protocol == inspect.protocol && inspect.map.as_ref() == Some(&map.name.node)
+        };
+        let map = model.inspect_maps.iter().find(is_named);
+        let rules = map.map(|map| Rules::of(map, RuleNames::of(model)));
+        let rules = match rules.transpose() {
+            Ok(rules) => rules.unwrap_or_default(),
+            Err(unusable) => {
+                complain(&format!(
+                    "{unusable}; connections that it inspects are reset"
+                ));
+                continue;
+            }
+        };
+        let inspector = Inspector::new(SipSetup {
+            rules,
+            timeouts: Timeouts::of(&model.timeouts),
+            limits: SipLimits::default(),
+            seed: RandomState::new().hash_one(0_u8),
+            ..SipSetup::default()
+        });
+        inspectors.entry(inspect.map.clone()).or_insert(Shared {
+            inspector: Arc::new(Mutex::new(inspector)),
+            names: names.clone(),
+            model: model.clone(),
+            log: log.clone(),
+        });
+    }
+    inspectors
+}
+
 /// A connection that a proxy ends.
 #[derive(Clone)]
 struct ProxiedConn {
     proxy: String,
+    /// Its inspect map.
+    map: Option<String>,
+    sides: Sides,
     dialler: Place,
     dialled: Place,
 }
@@ -117,7 +172,10 @@ impl Link {
     /// A connection of a class begins; what its initiator sends comes in as `forward.seen`.
     pub fn begin(&mut self, class: ClassId, forward: &Leg) {
         let inspect = self.model.class(class).inspect.as_ref();
-        let Some(proxy) = inspect.and_then(|inspect| inspect.tls_proxy.clone()) else {
+        let Some(inspect) = inspect else {
+            return;
+        };
+        let Some(proxy) = inspect.tls_proxy.clone() else {
             return;
         };
         let place = |interface: u8, address, port| Place {
@@ -130,8 +188,26 @@ impl Link {
             sent,
             ..
         } = *forward;
+        let level = |interface| self.model.interface(InterfaceId(interface)).level;
+        // Addresses of the more trusted side are the ones that are hidden.
+        let sides = match level(ingress) < level(egress) {
+            true => Sides {
+                forward: Way::Inbound,
+                real: egress,
+                mapped: ingress,
+                peer: SocketAddrV4::new(sent.src, sent.sport),
+            },
+            false => Sides {
+                forward: Way::Outbound,
+                real: ingress,
+                mapped: egress,
+                peer: SocketAddrV4::new(sent.dst, sent.dport),
+            },
+        };
         let conn = ProxiedConn {
             proxy,
+            map: inspect.map.clone(),
+            sides,
             dialler: place(ingress, sent.src, sent.sport),
             dialled: place(egress, sent.dst, sent.dport),
         };

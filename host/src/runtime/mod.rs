@@ -9,6 +9,8 @@ mod effects;
 pub mod proxies;
 /// The way from a running card to them and back.
 pub mod link;
+/// SIP inspection of what they carry.
+mod sip_stream;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.

@@ -83,7 +83,6 @@ fn begin(
         text.replace("{folder}", &folder.display().to_string())
             .replace("{domain}", own.domain)
             .replace("{address}", own.address)
-            .replace("{dialled}", own.dialled)
             .replace("{other_domain}", other.domain)
             .replace("{other_address}", other.dialled)
     };
@@ -136,6 +135,28 @@ pub fn talk(lab: &Lab, caller: &Presence, callee: &Presence) -> Result<String> {
         "SIP, {} to {}: OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK and BYE over mutual TLS",
         caller.domain, caller.other_domain
     ))
+}
+
+/// Looks for addresses of ours in all that the partner heard over TLS. What was seen, in words.
+pub fn search_leaks(offices: &[Presence; 2]) -> Result<String> {
+    let [_, partner] = offices;
+    let log = partner.folder.join("kamailio.log");
+    let heard = fs::read(&log).map_err(at(&log))?;
+    let heard = String::from_utf8_lossy(&heard);
+    let messages = heard.split("RECEIVED ").skip(1);
+    let messages: Vec<&str> = messages
+        .filter_map(|text| text.split("]END").next())
+        .collect();
+    match messages.iter().find(|message| message.contains("10.0.0.")) {
+        Some(leak) => Err(Failure::Check(format!(
+            "an inside address is seen:\n{leak}"
+        ))),
+        None => Ok(format!(
+            "SIP: {} messages reached {}, none with an inside address",
+            messages.len(),
+            partner.domain
+        )),
+    }
 }
 
 impl Drop for Presence {
