@@ -189,6 +189,42 @@ fn pkcs12_goes_to_openssl_and_comes_from_it_also_in_its_old_form() {
 }
 
 #[test]
+fn a_key_and_its_chain_come_as_pem_in_any_order() {
+    let desk = Desk::new();
+    desk.authority();
+    desk.openssl("req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=peer.example");
+    desk.openssl("x509 -req -in own.csr -CA ca.pem -CAkey ca.key -days 20 -out own.pem");
+    let all = desk.read("ca.pem") + &desk.read("own.pem") + &desk.read("own.key");
+    let taken = desk.done(&all, "ca import copy pem nointeractive");
+    assert!(
+        taken.contains("WARNING: it has no subjectAltName"),
+        "{taken}"
+    );
+    assert_eq!(
+        desk.done("", "ca export copy identity-certificate"),
+        desk.read("own.pem")
+    );
+    desk.openssl("rsa -in own.key -traditional -out old.key");
+    let old = desk.crypto(
+        &(desk.read("own.pem") + &desk.read("old.key")),
+        "ca import copy pem nointeractive",
+    );
+    assert_eq!(old.code, Some(2));
+    assert!(
+        old.err
+            .contains("`openssl pkcs8 -topk8 -nocrypt` makes it so"),
+        "{}",
+        old.err
+    );
+    let alone = desk.crypto(&desk.read("own.pem"), "ca import copy pem nointeractive");
+    assert!(
+        alone.err.contains("there is no private key in it"),
+        "{}",
+        alone.err
+    );
+}
+
+#[test]
 fn a_self_signed_certificate_is_one_to_openssl() {
     let desk = Desk::new();
     let refused = desk.crypto("", "ca enroll cup_proxy noconfirm");

@@ -25,7 +25,9 @@ use crate::tls::{Inspect, Proxy, Sessions};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No namespace.
-    #[error("cannot make a network namespace (this needs CAP_SYS_ADMIN): {0}")]
+    #[error(
+        "cannot make a network namespace: {0}; this needs CAP_SYS_ADMIN, or to be started in a network of its own (systemd: PrivateNetwork=yes)"
+    )]
     Namespace(#[source] io::Error),
     /// No TUN device.
     #[error("cannot make a TUN device (this needs /dev/net/tun and CAP_NET_ADMIN): {0}")]

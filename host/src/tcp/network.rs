@@ -9,16 +9,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::packet_route::rule::RuleAction;
 use rtnetlink::{LinkUnspec, RouteMessageBuilder};
+use rustix::io::Errno;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
-/// Puts the calling thread, and it alone, into a network of its own.
+/// Puts the calling thread, and it alone, into a network of its own. Without the right to make one, the network it is in
+/// will do if nothing else is in it: a service manager can give one, and then CAP_NET_ADMIN is all that is needed.
 pub fn enter() -> io::Result<()> {
     // SAFETY: a network namespace is not memory: nothing that the other threads share changes under them.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
-    Ok(())
+    match unsafe { unshare_unsafe(UnshareFlags::NEWNET) } {
+        Ok(()) => Ok(()),
+        Err(Errno::PERM) if is_empty()? => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the network of the calling thread has no device but the loopback.
+fn is_empty() -> io::Result<bool> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let mut names = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(names.all(|(name, _)| name.trim() == "lo"))
 }
 
 /// Makes the device. It goes with the last descriptor.
@@ -45,27 +57,33 @@ pub async fn configure(device: u32) -> io::Result<()> {
             .output_interface(device)
             .scope(RouteScope::Link)
             .build();
-        handle.route().add(out).execute().await?;
+        unless_there(handle.route().add(out).execute().await)?;
         let here = RouteMessageBuilder::<Ipv4Addr>::new()
             .output_interface(LOOPBACK)
             .table_id(TABLE)
             .kind(RouteType::Local)
             .scope(RouteScope::Host)
             .build();
-        handle.route().add(here).execute().await?;
-        handle
-            .rule()
-            .add()
-            .v4()
-            .input_interface(DEVICE)
-            .table_id(TABLE)
-            .action(RuleAction::ToTable)
-            .execute()
-            .await
+        unless_there(handle.route().add(here).execute().await)?;
+        let rule = handle.rule().add().v4();
+        let rule = rule.input_interface(DEVICE).table_id(TABLE);
+        unless_there(rule.action(RuleAction::ToTable).execute().await)
     };
     let result = result.await;
     served.abort();
     result.map_err(|error: rtnetlink::Error| io::Error::other(error.to_string()))
+}
+
+/// In a network that was given, rule and route of one who was killed may still be there.
+fn unless_there(result: Result<(), rtnetlink::Error>) -> Result<(), rtnetlink::Error> {
+    match result {
+        Err(rtnetlink::Error::NetlinkError(error))
+            if error.raw_code() == -Errno::EXIST.raw_os_error() =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// Listens on a port, for all addresses there are.

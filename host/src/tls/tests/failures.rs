@@ -140,6 +140,19 @@ fn a_dialled_peer_with_a_wrong_certificate_is_refused_with_the_reason() {
 }
 
 #[test]
+fn names_that_a_peer_chose_cannot_begin_a_line_of_the_log() {
+    let mut world = World::new();
+    let evil = world.ca.issue("cup.example.com", |params| {
+        let name = "x\n%ASA-6-725002: all is well".try_into().expect("ASCII");
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(name)];
+    });
+    assert_eq!(
+        dialling(&mut world, &evil),
+        "the certificate of cn=cup.example.com is not for cup.example.com, but for x?%asa-6-725002: all is well"
+    );
+}
+
+#[test]
 fn an_authority_that_expired_vouches_for_nobody() {
     let mut world = World::new();
     let old = Authority::with("Old", |params| params.not_after = Date(1_000).calendar());

@@ -7,6 +7,9 @@
 //! A clean end becomes a clean end, a cut becomes a cut, a reset a reset. Text of a peer is taken only while the other
 //! side has room for it.
 
+/// Lines of the log.
+mod log;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,7 +23,6 @@ use super::inspect::{Direction, Inspect, Refusal};
 use super::leg::{About, Hello, Leg};
 use super::proxy::Proxy;
 use super::verify::{Peer, Usage};
-use super::words;
 use crate::pki::Date;
 use crate::punt::Event;
 
@@ -402,29 +404,6 @@ impl Session {
         }
     }
 
-    fn log_established(&mut self, side: Side) {
-        let index = side as usize;
-        let Some(about) = &self.about[index] else {
-            return;
-        };
-        let kind = if about.is_resumed { "resumed" } else { "full" };
-        let exchange = about.exchange.as_deref().unwrap_or("no key exchange");
-        let peer = match &self.peers[index] {
-            Some(peer) => format!(
-                "peer {} by trustpoint {}",
-                peer.certificate.subject, peer.trustpoint
-            ),
-            None => "peer not asked for a certificate".into(),
-        };
-        let text = format!(
-            "Device completed SSL handshake with {} for {} session: {}, {exchange}, {kind}, {peer}",
-            self.leg_words(side),
-            about.version,
-            about.suite
-        );
-        self.log(6, 725_002, text);
-    }
-
     /// Hands text of a peer to the inspection.
     fn take_text(&mut self, now: Duration, side: Side, text: &[u8]) {
         if text.is_empty() || self.is_over() {
@@ -489,25 +468,7 @@ impl Session {
 
     /// A leg failed: its peer is told, the other is cut off.
     fn fail(&mut self, side: Side, reason: &str) {
-        let step = match self.about[side as usize] {
-            None => "Device failed SSL handshake with",
-            Some(_) => "SSL session failed with",
-        };
-        let shown = match side {
-            Side::Server => Some(self.proxy.server_trustpoint.as_str()),
-            Side::Client => self.proxy.client_trustpoint.as_deref(),
-        };
-        let text = format!(
-            "{step} {} (tls-proxy {}, {} leg, trust-point {}): {reason}",
-            self.leg_words(side),
-            self.proxy.name,
-            match side {
-                Side::Server => "server",
-                Side::Client => "client",
-            },
-            shown.unwrap_or("none"),
-        );
-        self.log(4, 725_006, text);
+        self.log_failure(side, reason);
         let mut ends = [End::Reset; 2];
         // The alert that says why.
         ends[side as usize] = End::Finish;
@@ -539,27 +500,6 @@ impl Session {
         self.ends = ends;
         self.is_read = [true; 2];
         self.onward = [Vec::new(), Vec::new()];
-    }
-
-    fn words(&self, side: Side, error: &rustls::Error) -> String {
-        let shown = match side {
-            Side::Server => Some(self.proxy.server_trustpoint.as_str()),
-            Side::Client => self.proxy.client_trustpoint.as_deref(),
-        };
-        words::of(error, shown)
-    }
-
-    /// `client outside:192.0.2.254/50437 to inside:10.0.0.2/5061`, the peer first named as what it is to us.
-    fn leg_words(&self, side: Side) -> String {
-        match side {
-            Side::Server => format!("client {} to {}", self.dialler, self.dialled),
-            Side::Client => format!("server {} from {}", self.dialled, self.dialler),
-        }
-    }
-
-    fn log(&mut self, severity: u8, id: u32, text: String) {
-        self.effects
-            .push_back(Effect::Log(Event { severity, id, text }));
     }
 }
 
