@@ -62,6 +62,8 @@ mod check;
 mod follow;
 /// `show sip`.
 pub mod show;
+/// Skinny (SCCP) messages.
+pub mod skinny;
 
 pub use effect::Effect;
 pub use event::{Event, Place};

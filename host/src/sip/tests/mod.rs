@@ -1,6 +1,6 @@
 //! The inspector as a whole.
 
-mod bench;
+pub(super) mod bench;
 mod fixup;
 mod policy;
 mod properties;
