@@ -19,8 +19,12 @@ use crate::steps::Steps;
 const DEMO_CONFIGURATION: &str = "tests/cases/seed-corrected/setup.cfg";
 
 /// Frames through the RTL card: shows what was forwarded, rewritten, denied by which line, punted why.
+/// Then, for root, two enterprises that federate through it.
 pub fn demo() -> Result {
     requirements::ensure(&[SIMULATION])?;
+    if rustix::process::geteuid().is_root() {
+        requirements::ensure(&[FEDERATION])?;
+    }
     println!("Building postern and the simulated card; the first time takes some minutes");
     run(cargo([
         "build",
@@ -57,7 +61,8 @@ pub fn demo() -> Result {
         "\nWhat left each interface, and every verdict: {}",
         folder.join("left").display()
     );
-    Ok(())
+    println!("\nTwo enterprises, and the firewall between them on the same card");
+    lab::play_if_root(&release)
 }
 
 /// Everything that must hold before a change lands.
@@ -80,7 +85,7 @@ pub fn test() -> Result {
     steps.step("proofs", formal);
     steps.step("endpoint under a root complex", root_complex);
     steps.step("program in a guest", guest::guest_test_if_root);
-    steps.step("two enterprises", lab::lab_if_root);
+    steps.step("two enterprises", || lab::play_if_root(&lab::build()?));
     steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use super::certificates::PASSPHRASE;
 use super::process;
 use crate::networks::Lab;
-use crate::process::{Result, at, target};
+use crate::process::{Result, at};
 
 /// A running firewall. It is killed when it is dropped.
 pub struct Firewall {
@@ -18,15 +18,15 @@ pub struct Firewall {
 impl Firewall {
     /// Imports its identities, starts it on the card of a lab and waits until it runs.
     pub fn start(
+        program: &Path,
         configuration: &Path,
         identities: &[(&str, &Path)],
         lab: &Lab,
         folder: &Path,
     ) -> Result<Self> {
         let (log, state) = (folder.join("postern.log"), folder.join("state"));
-        let program = target().join("debug/postern");
         for (trustpoint, bundle) in identities {
-            let mut import = Command::new(&program);
+            let mut import = Command::new(program);
             import.args(["crypto", "--config"]).arg(configuration);
             import.arg("--state").arg(&state);
             import.args(["ca", "import", trustpoint, "pkcs12", PASSPHRASE]);

@@ -4,7 +4,7 @@
 //! `target/lab`. A scene that does not hold ends the run.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use clap::Args;
@@ -39,20 +39,23 @@ pub struct Options {
     engine: String,
 }
 
-/// On the RTL card, unless this user may not make the networks at its ports.
-pub fn lab_if_root() -> Result {
+/// On the RTL card, unless this user may not make the networks at its ports. `programs` is where they are built.
+pub fn play_if_root(programs: &Path) -> Result {
     if !rustix::process::geteuid().is_root() {
         println!("    SKIPPED: network namespaces need root");
         return Ok(());
     }
-    lab(&Options {
-        engine: "rtl".into(),
-    })
+    play("rtl", programs)
 }
 
-/// Brings both enterprises up, and goes through all scenes.
+/// Builds the programs, and lets them play.
 pub fn lab(options: &Options) -> Result {
     requirements::ensure(&[SIMULATION, FEDERATION])?;
+    play(&options.engine, &build()?)
+}
+
+/// Builds what the tests build too; returns where it is.
+pub fn build() -> Result<PathBuf> {
     run(&mut cargo([
         "build",
         "--workspace",
@@ -60,7 +63,12 @@ pub fn lab(options: &Options) -> Result {
         "verilator",
         "--bins",
     ]))?;
-    let scene = Scene::start(&options.engine)?;
+    Ok(target().join("debug"))
+}
+
+/// Brings both enterprises up, and goes through all scenes.
+fn play(engine: &str, programs: &Path) -> Result {
+    let scene = Scene::start(engine, programs)?;
     let told = scene.play()?;
     println!("\n    what was seen");
     for line in told {
@@ -82,7 +90,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn start(engine: &str) -> Result<Self> {
+    fn start(engine: &str, programs: &Path) -> Result<Self> {
         let folder = target().join("lab");
         // Captures and logs of an earlier run.
         match fs::remove_dir_all(&folder) {
@@ -91,8 +99,7 @@ impl Scene {
             }
             _ => fs::create_dir_all(&folder).map_err(at(&folder))?,
         }
-        let card = target().join("debug/postern-card");
-        let lab = Lab::start(&card, engine)
+        let lab = Lab::start(&programs.join("postern-card"), engine)
             .map_err(|error| Failure::Check(format!("cannot start the card: {error}")))?;
         for words in [
             "address add 10.0.0.2/24 dev inside0",
@@ -109,7 +116,13 @@ impl Scene {
         let captures = [Side::Outside, Side::Inside].map(|side| capture(&lab, side, &folder));
         let captures = captures.into_iter().collect::<Result<_>>()?;
         let configuration = root().join("tests/support/federation.cfg");
-        let firewall = Firewall::start(&configuration, &identities, &lab, &folder)?;
+        let firewall = Firewall::start(
+            &programs.join("postern"),
+            &configuration,
+            &identities,
+            &lab,
+            &folder,
+        )?;
         Ok(Self {
             captures,
             offices: sip::start(&lab, [&internal, &public], &folder)?,
@@ -142,7 +155,7 @@ impl Drop for Scene {
     }
 }
 
-fn capture(lab: &Lab, side: Side, folder: &std::path::Path) -> Result<Child> {
+fn capture(lab: &Lab, side: Side, folder: &Path) -> Result<Child> {
     let (device, name) = match side {
         Side::Outside => ("outside0", "outside.pcap"),
         Side::Inside => ("inside0", "inside.pcap"),
