@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use host::tcp::Adapter;
+use host::tls::Sessions;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tun_rs::{DeviceBuilder, SyncDevice};
@@ -84,51 +87,91 @@ impl Drop for Endpoint {
 /// Carries packets between two endpoints and an adapter.
 pub struct Wire {
     stop: UnixStream,
-    thread: JoinHandle<(Adapter, Vec<(SocketAddr, SocketAddr)>)>,
+    adapter: Arc<Mutex<Adapter>>,
+    /// Who the adapter told that it takes no more.
+    stopped: Receiver<SocketAddr>,
+    thread: JoinHandle<Vec<(SocketAddr, SocketAddr)>>,
 }
 
 impl Wire {
-    pub fn new(mut adapter: Adapter, ends: [&Endpoint; 2]) -> io::Result<Self> {
+    pub fn new(adapter: Adapter, ends: [&Endpoint; 2]) -> io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
+        let (tell, told) = channel();
         let devices = ends.map(|end| (Arc::clone(&end.device), end.address));
+        let fd = adapter.as_raw_fd();
+        let adapter = Arc::new(Mutex::new(adapter));
+        let shared = Arc::clone(&adapter);
         let thread = std::thread::spawn(move || {
             let mut seen = Vec::new();
-            while !is_stopped(&stopped, &devices, &adapter) {
-                carry(&devices, &mut adapter, &mut seen);
+            while !is_stopped(&stopped, &devices, fd) {
+                let mut adapter = shared.lock().expect("nobody panicked");
+                carry(&devices, &mut adapter, &mut seen, &tell);
             }
-            (adapter, seen)
+            seen
         });
-        Ok(Self { stop, thread })
+        Ok(Self {
+            stop,
+            adapter,
+            stopped: told,
+            thread,
+        })
     }
 
-    /// Ends it; returns the adapter, and from where to where its packets went.
-    pub fn stop(mut self) -> (Adapter, Vec<(SocketAddr, SocketAddr)>) {
+    /// Asks about the sessions while packets go on.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Sessions) -> T + Send + 'static,
+    ) -> T {
+        let adapter = self.adapter.lock().expect("nobody panicked");
+        adapter.ask(question).expect("an answer")
+    }
+
+    /// Waits until the adapter tells a peer that it takes no more.
+    pub fn await_stopped(&self, peer: SocketAddr, patience: Duration) {
+        while self
+            .stopped
+            .recv_timeout(patience)
+            .expect("a window of zero")
+            != peer
+        {}
+    }
+
+    /// Ends it; returns from where to where the adapter's packets went.
+    pub fn stop(&mut self) -> Vec<(SocketAddr, SocketAddr)> {
         self.stop.write_all(b"x").expect("it runs");
-        self.thread.join().expect("it did not panic")
+        let ended = std::thread::spawn(Vec::new);
+        std::mem::replace(&mut self.thread, ended)
+            .join()
+            .expect("it did not panic")
     }
 }
 
 type Devices = [(Arc<SyncDevice>, Ipv4Addr); 2];
 
 /// Waits until something is to be carried, or somebody stops it.
-fn is_stopped(mut stop: &UnixStream, devices: &Devices, adapter: &Adapter) -> bool {
-    // SAFETY: both outlive the call, and nobody closes them meanwhile.
-    let borrow = |fd: &dyn AsRawFd| unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
+fn is_stopped(mut stop: &UnixStream, devices: &Devices, adapter: RawFd) -> bool {
+    // SAFETY: all outlive the call, and nobody closes them meanwhile.
+    let borrow = |fd: RawFd| unsafe { BorrowedFd::borrow_raw(fd) };
     let mut fds = [
         PollFd::new(stop, PollFlags::IN),
-        PollFd::from_borrowed_fd(borrow(&*devices[0].0), PollFlags::IN),
-        PollFd::from_borrowed_fd(borrow(&*devices[1].0), PollFlags::IN),
+        PollFd::from_borrowed_fd(borrow(devices[0].0.as_raw_fd()), PollFlags::IN),
+        PollFd::from_borrowed_fd(borrow(devices[1].0.as_raw_fd()), PollFlags::IN),
         PollFd::from_borrowed_fd(borrow(adapter), PollFlags::IN),
     ];
     poll(&mut fds, None).expect("it can wait");
     !fds[0].revents().is_empty() && stop.read(&mut [0]).is_ok()
 }
 
-fn carry(devices: &Devices, adapter: &mut Adapter, seen: &mut Vec<(SocketAddr, SocketAddr)>) {
+fn carry(
+    devices: &Devices,
+    adapter: &mut Adapter,
+    seen: &mut Vec<(SocketAddr, SocketAddr)>,
+    tell: &Sender<SocketAddr>,
+) {
     let mut packet = [0; 2048];
     for (device, _) in devices {
         while let Ok(length) = device.recv(&mut packet) {
-            if addresses(&packet[..length]).is_some() {
+            if parse(&packet[..length]).is_some() {
                 adapter
                     .send(&packet[..length])
                     .expect("the adapter takes it");
@@ -137,10 +180,14 @@ fn carry(devices: &Devices, adapter: &mut Adapter, seen: &mut Vec<(SocketAddr, S
     }
     while let Some(length) = adapter.receive(&mut packet).expect("the adapter works") {
         let packet = &packet[..length];
-        let Some((from, to)) = addresses(packet) else {
+        let Some((from, to, is_full)) = parse(packet) else {
             continue;
         };
         seen.push((from, to));
+        if is_full {
+            // Nobody listens any more.
+            let _ = tell.send(to);
+        }
         for (device, address) in devices {
             if IpAddr::V4(*address) == to.ip() {
                 device.send(packet).expect("the endpoint takes it");
@@ -149,8 +196,8 @@ fn carry(devices: &Devices, adapter: &mut Adapter, seen: &mut Vec<(SocketAddr, S
     }
 }
 
-/// Where a packet of TCP comes from and goes to.
-fn addresses(packet: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+/// Where a packet of TCP comes from and goes to, and whether its sender takes no more.
+fn parse(packet: &[u8]) -> Option<(SocketAddr, SocketAddr, bool)> {
     let sliced = SlicedPacket::from_ip(packet).ok()?;
     let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Tcp(tcp))) = (sliced.net, sliced.transport)
     else {
@@ -160,5 +207,6 @@ fn addresses(packet: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
     Some((
         (header.source_addr(), tcp.source_port()).into(),
         (header.destination_addr(), tcp.destination_port()).into(),
+        tcp.window_size() == 0 && !tcp.rst(),
     ))
 }

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::network::Endpoint;
@@ -185,6 +186,12 @@ impl Peer {
             assert!(begin.elapsed() < PATIENCE, "no {}", path.display());
             std::thread::yield_now();
         }
+    }
+
+    /// Stops it where it stands, or lets it go on.
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.process);
+        kill_process(process, signal).expect("it runs");
     }
 
     pub fn kill(&mut self) {
