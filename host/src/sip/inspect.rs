@@ -123,6 +123,11 @@ impl Inspector {
         &self.stats
     }
 
+    /// Whether a stream that is not SIP may pass: what a framer calls foreign.
+    pub fn lets_foreign_pass(&self) -> bool {
+        self.rules.parameters.traffic_non_sip
+    }
+
     /// Pinholes open.
     pub fn open_pinholes(&self) -> usize {
         self.pinholes.len()

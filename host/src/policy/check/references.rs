@@ -73,6 +73,24 @@ fn regexes(config: &Config, findings: &mut Findings) {
     for name in members.filter(|name| !is_regex(name)) {
         findings.unknown("E0213", "regex", name);
     }
+    for regex in &config.regexes {
+        let expression = &regex.node.expression;
+        if crate::sip::rules::compile(&expression.node).is_err() {
+            findings.push(
+                Diagnostic::error(
+                    "E0214",
+                    expression.span,
+                    format!(
+                        "regex {} is no expression, or too large",
+                        regex.node.name.node
+                    ),
+                )
+                .with_help(
+                    "close every bracket, and write `\\` before a character that stands for itself",
+                ),
+            );
+        }
+    }
     for line in matches(config) {
         let (MatchSubject::Field(_, expression) | MatchSubject::ContentType(expression)) =
             &line.subject

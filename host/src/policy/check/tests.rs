@@ -194,6 +194,15 @@ fn names_must_not_be_shared_by_object_and_group() {
 }
 
 #[test]
+fn an_expression_that_cannot_be_read_is_refused() {
+    let mut found = findings(&with_pair(
+        "regex good \"a(b|c)\"\nregex open \"a(b\"\nregex huge \"(a{1000}){1000}\"\n",
+    ));
+    found.retain(|(code, _)| *code == "E0214");
+    assert_eq!(found, [("E0214", 8), ("E0214", 9)]);
+}
+
+#[test]
 fn names_in_inspect_maps_and_proxies_must_lead_somewhere() {
     let text = with_pair(
         "regex known x\nclass-map type regex match-any some\n match regex known\n match regex lost\n\
