@@ -123,8 +123,8 @@ pub struct Acl {
     page: DFF<Bits<5>>,
     current: DFF<Lookup>,
     current_valid: DFF<Bit>,
-    /// The queue has room, from the last clock. Keys and results are never more than packets.
-    roomy: DFF<Bit>,
+    /// There is hardly room in the queue, from the last clock. Keys and results are never more than packets.
+    crowded: DFF<Bit>,
     /// The current key is to have no more pages.
     stop: DFF<Bit>,
     /// The writer wants the rows, or has them.
@@ -153,6 +153,8 @@ pub struct Acl {
     state: DFF<State>,
     step: DFF<Bits<5>>,
     write_page: DFF<Bits<5>>,
+    /// `State::Clear`, one clock later: ranges are written in every corner of the device.
+    storing: DFF<Bit>,
     rest: DFF<Bits<13>>,
     lane: DFF<Bits<36>>,
 
@@ -234,7 +236,7 @@ impl Default for Acl {
             page: DFF::default(),
             current: DFF::default(),
             current_valid: DFF::default(),
-            roomy: DFF::default(),
+            crowded: DFF::default(),
             stop: DFF::default(),
             wanted: DFF::default(),
             issue_tag: DFF::default(),
@@ -260,6 +262,7 @@ impl Default for Acl {
             state: DFF::default(),
             step: DFF::default(),
             write_page: DFF::default(),
+            storing: DFF::default(),
             rest: DFF::default(),
             lane: DFF::default(),
             needed: Signal::default(),
@@ -319,7 +322,7 @@ impl Logic for Acl {
             page,
             current,
             current_valid,
-            roomy,
+            crowded,
             stop,
             wanted,
             issue_tag,
@@ -336,7 +339,7 @@ impl Logic for Acl {
             p3_rest
         );
         dff_setup!(
-            self, clock, p4_match, p6_base, count, state, step, write_page, rest, lane
+            self, clock, p4_match, p6_base, count, state, step, write_page, storing, rest, lane
         );
 
         // A packet joins the queue, what is looked up of it joins the keys.
@@ -355,14 +358,14 @@ impl Logic for Acl {
         self.lookup.next.fields = self.fields.val().into();
         self.lookup.next.bank = self.in_data.val().acl_bank;
         self.queue.in_data.next = self.in_data.val();
-        self.queue.in_valid.next = self.in_valid.val() & self.roomy.q.val();
+        self.queue.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
         // The two queues move together.
         self.waiting.in_data.next = self.needed.val();
-        self.waiting.in_valid.next = self.in_valid.val() & self.roomy.q.val();
+        self.waiting.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
         self.keys.in_data.next = self.lookup.val();
-        self.keys.in_valid.next = self.in_valid.val() & self.roomy.q.val() & self.needed.val();
-        self.roomy.d.next = self.queue.count.val() <= self.room.val();
-        self.in_ready.next = self.roomy.q.val();
+        self.keys.in_valid.next = self.in_valid.val() & !self.crowded.q.val() & self.needed.val();
+        self.crowded.d.next = self.queue.count.val() > self.room.val();
+        self.in_ready.next = !self.crowded.q.val();
 
         // p0: a page of the current key. Between two keys the writer may have the rows.
         self.keys.out_ready.next = !self.current_valid.q.val() & !self.wanted.q.val();
@@ -469,14 +472,15 @@ impl Logic for Acl {
             self.ranges[i].clock.next = self.clock.val();
             self.ranges[i].sport.next = self.p2_sport.q.val();
             self.ranges[i].dport.next = self.p2_dport.q.val();
-            self.ranges[i].write_enable.next =
-                (self.state.q.val() == State::Clear) & self.lane.q.val().get_bit(i);
+            self.ranges[i].write_enable.next = self.storing.q.val() & self.lane.q.val().get_bit(i);
             self.ranges[i].write_page.next = self.write_page.q.val();
             self.ranges[i].ranges.next = self.new_ranges.val();
             if self.ranges[i].inside_ranges.val() {
                 self.ports.next = self.ports.val() | self.weights[i].val();
             }
         }
+
+        self.storing.d.next = self.state.q.val() == State::Clear;
 
         // p3, p4: AND of everything.
         self.p3_low.d.next = self.strides[0].read_data.val()
