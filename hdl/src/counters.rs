@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! event ─► │ ─► low half + amount ─► │ carry ─► high half + carry
-//! read  ─► │ ─► low half ──────────► │ ──────► high half ─► value
+//! read  ─► │ ─► low half ──────────► │ ──────► high half ─► │ ─► value
 //! ```
 
 use layout::csr::{
@@ -18,7 +18,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 /// Clocks from `index` to `value`.
-pub const READ_CLOCKS: usize = 3;
+pub const READ_CLOCKS: usize = 4;
 
 /// Index of the host within the counters of a direction; the ports are 0 and 1.
 const HOST: u64 = 2;
@@ -74,6 +74,8 @@ pub struct Counters {
     /// Rare events that are not counted yet; each has its turn every sixteen clocks.
     pending: [DFF<Bits<5>>; RARE],
     turn: DFF<Bits<4>>,
+    shown: DFF<Bits<64>>,
+    chosen: Signal<Local, Bits<64>>,
     amount: Signal<Local, Bits<5>>,
     rare_busy: Signal<Local, Bit>,
     rare_index: Signal<Local, Bits<4>>,
@@ -129,6 +131,8 @@ impl Default for Counters {
             seldom: Bank::default(),
             pending: std::array::from_fn(|_| Default::default()),
             turn: DFF::default(),
+            shown: DFF::default(),
+            chosen: Signal::default(),
             amount: Signal::default(),
             rare_busy: Signal::default(),
             rare_index: Signal::default(),
@@ -162,7 +166,7 @@ impl Default for Counters {
 impl Logic for Counters {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, turn);
+        dff_setup!(self, clock, turn, shown);
         clock!(
             self, clock, reasons, rx_frames, rx_bytes, tx_frames, tx_bytes, seldom
         );
@@ -232,35 +236,37 @@ impl Logic for Counters {
         if self.group.val() == self.overflow_group.val() {
             self.tx_frames.index.next = self.overflow.val();
         }
-        self.value.next = self.none.val();
+        self.chosen.next = self.none.val();
         if self.is_reason.val() {
-            self.value.next = self.reasons.value.val();
+            self.chosen.next = self.reasons.value.val();
         }
         if self.group.val() == self.rx_frames_group.val() {
-            self.value.next = self.rx_frames.value.val();
+            self.chosen.next = self.rx_frames.value.val();
         }
         if self.group.val() == self.rx_bytes_group.val() {
-            self.value.next = self.rx_bytes.value.val();
+            self.chosen.next = self.rx_bytes.value.val();
         }
         if (self.group.val() == self.tx_frames_group.val())
             & (self.member.val() != self.overflow.val())
         {
-            self.value.next = self.tx_frames.value.val();
+            self.chosen.next = self.tx_frames.value.val();
         }
         if self.group.val() == self.tx_bytes_group.val() {
-            self.value.next = self.tx_bytes.value.val();
+            self.chosen.next = self.tx_bytes.value.val();
         }
         if (self.group.val() == self.overflow_group.val())
             & (self.member.val() == self.first_member.val())
         {
-            self.value.next = self.tx_frames.value.val();
+            self.chosen.next = self.tx_frames.value.val();
         }
         if (self.block.val() == self.rare_block.val())
             & (self.rare_index.val() >= self.first_rare.val())
             & (self.rare_index.val() <= self.last_rare.val())
         {
-            self.value.next = self.seldom.value.val();
+            self.chosen.next = self.seldom.value.val();
         }
+        self.shown.d.next = self.chosen.val();
+        self.value.next = self.shown.q.val();
         self.busy.next = self.reasons.busy.val()
             | self.rare_busy.val()
             | self.seldom.busy.val()

@@ -86,7 +86,8 @@ impl<T: Synth, const A: usize, const C: usize> Logic for Fifo<T, A, C> {
 
         self.memory.write_address.next = self.tail.q.val();
         self.memory.write_data.next = self.in_data.val();
-        self.memory.write_enable.next = self.push.val() & !(self.load.val() & self.empty.val());
+        // Also a word that falls through: the place is free, and who reads would be on the way.
+        self.memory.write_enable.next = self.push.val();
         self.memory.read_address.next = self.head.q.val();
         self.memory.read_enable.next = self.load.val();
         self.memory.forward.next = self.empty.val();

@@ -51,8 +51,9 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     /// Beats asked of the RAM, and beats sent.
     asked: DFF<Bits<9>>,
     sent: DFF<Bits<9>>,
-    /// Last beat, and that it is known.
+    /// Last beat and its bytes, and that they are known.
     finish: DFF<Bits<16>>,
+    end_keep: DFF<Bits<K>>,
     ready: DFF<Bit>,
     reading: DFF<Bit>,
     arriving: DFF<Bit>,
@@ -68,6 +69,8 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     good: Signal<Local, Bit>,
     accepts: Signal<Local, Bit>,
     asking: Signal<Local, Bits<16>>,
+    sending: Signal<Local, Bits<16>>,
+    at_end: Signal<Local, Bit>,
     asks: Signal<Local, Bit>,
     moves: Signal<Local, Bit>,
     line: Signal<Local, Bits<9>>,
@@ -80,6 +83,7 @@ pub struct Inject<const W: usize, const K: usize, const L: usize> {
     room: Constant<Bits<4>>,
     lanes_mask: Constant<Bits<9>>,
     lane_bits: Constant<Bits<9>>,
+    every_byte: Constant<Bits<K>>,
     number: [Constant<Bits<9>>; L],
 }
 
@@ -108,6 +112,7 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             asked: DFF::default(),
             sent: DFF::default(),
             finish: DFF::default(),
+            end_keep: DFF::default(),
             ready: DFF::default(),
             reading: DFF::default(),
             arriving: DFF::default(),
@@ -121,6 +126,8 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             good: Signal::default(),
             accepts: Signal::default(),
             asking: Signal::default(),
+            sending: Signal::default(),
+            at_end: Signal::default(),
             asks: Signal::default(),
             moves: Signal::default(),
             line: Signal::default(),
@@ -133,6 +140,7 @@ impl<const W: usize, const K: usize, const L: usize> Default for Inject<W, K, L>
             room: Constant::new(4_u64.to_bits()),
             lanes_mask: Constant::new((L as u64 - 1).to_bits()),
             lane_bits: Constant::new((L.ilog2() as u64).to_bits()),
+            every_byte: Constant::new(Bits::mask()),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
         }
     }
@@ -142,8 +150,8 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, busy, refusal, origin, length, asked, sent, finish, ready, reading,
-            arriving, more, roomy
+            self, clock, busy, refusal, origin, length, asked, sent, finish, end_keep, ready,
+            reading, arriving, more, roomy
         );
         clock!(self, clock, fifo, beats);
         self.idle.next = !self.busy.q.val();
@@ -185,10 +193,12 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
 
         // Ask the RAM only for what the FIFO can take: three beats may be on their way.
         self.tail.length.next = self.length.q.val();
-        self.tail.beat.next = bit_cast::<16, 9>(self.sent.q.val());
+        self.sending.next = bit_cast::<16, 9>(self.sent.q.val());
         self.asking.next = bit_cast::<16, 9>(self.asked.q.val());
         // The last beat is worked out in the clock after the submit.
         self.finish.d.next = self.tail.last_beat.val();
+        self.end_keep.d.next = self.tail.keep.val();
+        self.at_end.next = self.sending.val() == self.finish.q.val();
         self.ready.d.next = self.busy.q.val();
         self.roomy.d.next = self.fifo.count.val() <= self.room.val();
         self.asks.next = self.more.q.val() & self.roomy.q.val();
@@ -212,8 +222,11 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
         }
         self.fifo.out_ready.next = self.beats.in_ready.val();
         self.beats.in_data.next.data = self.fifo.out_data.val();
-        self.beats.in_data.next.keep = self.tail.keep.val();
-        self.beats.in_data.next.last = self.tail.last.val();
+        self.beats.in_data.next.keep = self.every_byte.val();
+        if self.at_end.val() {
+            self.beats.in_data.next.keep = self.end_keep.q.val();
+        }
+        self.beats.in_data.next.last = self.at_end.val();
         self.beats.in_valid.next = self.fifo.out_valid.val();
         self.beats.out_ready.next = self.out_ready.val();
         self.beat.next = self.beats.out_data.val();
@@ -232,17 +245,11 @@ impl<const W: usize, const K: usize, const L: usize> Logic for Inject<W, K, L> {
 pub struct Tail<const K: usize> {
     /// Bytes of the frame.
     pub length: Signal<In, Bits<16>>,
-    /// A beat of it, from 0.
-    pub beat: Signal<In, Bits<16>>,
-    /// The last beat.
+    /// The last beat, from 0.
     pub last_beat: Signal<Out, Bits<16>>,
-    /// `beat` is the last.
-    pub last: Signal<Out, Bit>,
-    /// `keep` of `beat`.
+    /// Its `keep`.
     pub keep: Signal<Out, Bits<K>>,
     last_byte: Signal<Local, Bits<16>>,
-    finish: Signal<Local, Bits<16>>,
-    is_last: Signal<Local, Bit>,
     not_length: Signal<Local, Bits<16>>,
     unused: Signal<Local, Bits<16>>,
     one: Constant<Bits<16>>,
@@ -255,13 +262,9 @@ impl<const K: usize> Default for Tail<K> {
     fn default() -> Self {
         Self {
             length: Signal::default(),
-            beat: Signal::default(),
             last_beat: Signal::default(),
-            last: Signal::default(),
             keep: Signal::default(),
             last_byte: Signal::default(),
-            finish: Signal::default(),
-            is_last: Signal::default(),
             not_length: Signal::default(),
             unused: Signal::default(),
             one: Constant::new(1.into()),
@@ -276,17 +279,11 @@ impl<const K: usize> Logic for Tail<K> {
     #[hdl_gen]
     fn update(&mut self) {
         self.last_byte.next = self.length.val() - self.one.val();
-        self.finish.next = self.last_byte.val() >> self.beat_bits.val();
-        self.last_beat.next = self.finish.val();
-        self.is_last.next = self.beat.val() == self.finish.val();
-        self.last.next = self.is_last.val();
+        self.last_beat.next = self.last_byte.val() >> self.beat_bits.val();
         // Bytes of the last beat that are not part of the frame.
         self.not_length.next = !self.length.val();
         self.unused.next = (self.not_length.val() + self.one.val()) & self.beat_mask.val();
-        self.keep.next = self.ones.val();
-        if self.is_last.val() {
-            self.keep.next = self.ones.val() >> self.unused.val();
-        }
+        self.keep.next = self.ones.val() >> self.unused.val();
     }
 }
 

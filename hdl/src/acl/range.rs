@@ -15,8 +15,6 @@ use crate::ram::LutRam;
 pub struct Range {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
-    /// A page is looked at.
-    pub enable: Signal<In, Bit>,
     /// The page.
     pub page: Signal<In, Bits<5>>,
     /// Source port, one clock after the page.
@@ -41,7 +39,7 @@ impl Logic for Range {
     fn update(&mut self) {
         clock!(self, clock, memory);
         dff_setup!(self, clock, both);
-        self.memory.read_enable.next = self.enable.val();
+        self.memory.read_enable.next = true;
         self.memory.forward.next = false;
         self.memory.read_address.next = self.page.val();
         self.memory.write_enable.next = self.write_enable.val();

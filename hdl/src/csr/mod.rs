@@ -127,6 +127,11 @@ pub struct Csr {
     answer: DFF<Bits<32>>,
     answered: DFF<Bit>,
     high_word: DFF<Bits<32>>,
+    /// High word of the counter, as old as the low word in `seen`: never torn.
+    high_seen: DFF<Bits<32>>,
+    /// Window that the address is in.
+    of_punt: DFF<Bit>,
+    of_counters: DFF<Bit>,
     starts: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     status: Signal<Local, Bits<32>>,
@@ -202,6 +207,9 @@ impl Default for Csr {
             answer: DFF::default(),
             answered: DFF::default(),
             high_word: DFF::default(),
+            high_seen: DFF::default(),
+            of_punt: DFF::default(),
+            of_counters: DFF::default(),
             starts: Signal::default(),
             ends: Signal::default(),
             status: Signal::default(),
@@ -238,8 +246,26 @@ impl Logic for Csr {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at, value, writing, writes, shown, asked, told, seen, pops, submits,
-            injects, answer, answered, high_word
+            self,
+            clock,
+            step,
+            at,
+            value,
+            writing,
+            writes,
+            shown,
+            asked,
+            told,
+            seen,
+            pops,
+            submits,
+            injects,
+            answer,
+            answered,
+            high_word,
+            high_seen,
+            of_punt,
+            of_counters
         );
         clock!(self, clock, ident, registers, tables);
 
@@ -318,16 +344,19 @@ impl Logic for Csr {
 
         // The low word of a counter keeps its high word for the next access.
         self.window.next = self.none.val();
-        if self.at.q.val().get_bits::<5>(11) == self.punt_region.val() {
+        self.of_punt.d.next = self.at.q.val().get_bits::<5>(11) == self.punt_region.val();
+        self.of_counters.d.next = self.at.q.val().get_bits::<6>(10) == self.counter_region.val();
+        self.high_seen.d.next = self.counter_value.val().get_bits::<32>(32);
+        if self.of_punt.q.val() {
             self.window.next = self.punt_data.val();
         }
-        if self.at.q.val().get_bits::<6>(10) == self.counter_region.val() {
+        if self.of_counters.q.val() {
             if self.at.q.val().get_bit(2) {
                 self.window.next = self.high_word.q.val();
             } else {
                 self.window.next = self.counter_value.val().get_bits::<32>(0);
                 if self.ends.val() & (!self.writing.q.val()) {
-                    self.high_word.d.next = self.counter_value.val().get_bits::<32>(32);
+                    self.high_word.d.next = self.high_seen.q.val();
                 }
             }
         }

@@ -72,6 +72,8 @@ pub struct Destination {
     outcomes: Ram<Outcome, 9>,
     first: First,
 
+    /// `request`, one clock later: where it comes from is far.
+    asked: DFF<Bit>,
     state: DFF<State>,
     /// Clocks since the lookup or the stride began.
     step: DFF<Bits<5>>,
@@ -164,6 +166,7 @@ impl Default for Destination {
             rows: Ram::default(),
             outcomes: Ram::default(),
             first: First::default(),
+            asked: DFF::default(),
             state: DFF::default(),
             step: DFF::default(),
             yields: DFF::default(),
@@ -225,6 +228,7 @@ impl Logic for Destination {
         dff_setup!(
             self,
             clock,
+            asked,
             state,
             step,
             yields,
@@ -324,12 +328,13 @@ impl Logic for Destination {
         }
 
         self.done.next = false;
+        self.asked.d.next = self.request.val() & !(self.state.q.val() == State::Done);
         match self.state.q.val() {
             State::Idle => {
                 self.step.d.next = 0.into();
                 self.fields.d.next = self.looked.val().into();
                 self.candidates.d.next = self.every_candidate.val();
-                if self.request.val()
+                if self.asked.q.val()
                     & (self.yields.q.val() | !(self.packets.out_valid.val() & self.needed.val()))
                 {
                     if self.writing.q.val() {
