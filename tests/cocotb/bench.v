@@ -10,6 +10,7 @@ module bench(
   input wire pcie_function_reset,
   input wire write_valid, output wire write_ready, input wire [63:0] write_address, input wire [9:0] write_dwords,
   input wire [63:0] write_data, input wire write_data_valid, output wire write_data_ready,
+  output wire write_done,
   input wire read_valid, output wire read_ready, input wire [63:0] read_address, input wire [9:0] read_dwords,
   input wire [3:0] read_first_enable, input wire [3:0] read_last_enable, input wire [4:0] read_tag,
   output wire completion_valid, output wire [4:0] completion_tag, output wire completion_failed,
