@@ -1,4 +1,5 @@
-//! The guest's file system: busybox, the kernel's VFIO, our static programs, and a first process that takes commands.
+//! The guest's file system: busybox, the kernel's VFIO, our programs with the libraries that they load, and a first
+//! process that takes commands.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::software::Software;
-use crate::process::{Failure, Result, at, capture, cargo, command, run, target};
+use crate::process::{Failure, Result, at, capture, command, target};
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// In the order in which they need each other.
 const MODULES: [&str; 5] = [
     "irqbypass",
@@ -38,19 +38,8 @@ while read -r number line; do
 done
 "#;
 
-/// Builds the programs that run in the guest, unmodified but for being linked statically.
-pub fn build_programs() -> Result {
-    let build = |arguments: &[&str]| {
-        run(cargo(["build", "--release", "--target", TARGET])
-            .args(arguments)
-            .env("RUSTFLAGS", "-C target-feature=+crt-static"))
-    };
-    build(&["--package", "postern", "--bin", "postern"])?;
-    build(&["--package", "host", "--example", "guest_probe"])
-}
-
 /// Makes the image that the kernel unpacks into memory.
-pub fn make(software: &Software, configuration: &str) -> Result<PathBuf> {
+pub fn make(software: &Software, programs: &Path, configuration: &str) -> Result<PathBuf> {
     let folder = target().join("guest/image");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(at(&folder))?;
@@ -80,17 +69,19 @@ pub fn make(software: &Software, configuration: &str) -> Result<PathBuf> {
         write(&format!("modules/{module}.ko"), &output.stdout)?;
     }
     write("modules/order", MODULES.join("\n").as_bytes())?;
-    let release = target().join(TARGET).join("release");
     for (program, from) in [
         ("postern", "postern"),
         ("guest_probe", "examples/guest_probe"),
     ] {
-        capture(
-            command("strip")
-                .arg("-o")
-                .arg(folder.join("bin").join(program))
-                .arg(release.join(from)),
-        )?;
+        let from = programs.join(from);
+        let to = folder.join("bin").join(program);
+        capture(command("strip").arg("-o").arg(to).arg(&from))?;
+        for library in libraries(&from)? {
+            let to = folder.join(library.strip_prefix("/").unwrap_or(&library));
+            let parent = to.parent().unwrap_or(&folder);
+            fs::create_dir_all(parent).map_err(at(parent))?;
+            fs::copy(&library, &to).map_err(at(&library))?;
+        }
     }
     write(
         CONFIGURATION.trim_start_matches('/'),
@@ -100,6 +91,13 @@ pub fn make(software: &Software, configuration: &str) -> Result<PathBuf> {
     let init = folder.join("init");
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(at(&init))?;
     pack(software, &folder)
+}
+
+/// What a program loads, and what loads it.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let told = capture(command("ldd").arg(program))?;
+    let words = told.split_whitespace().filter(|word| word.starts_with('/'));
+    Ok(words.map(PathBuf::from).collect())
 }
 
 /// Packs a folder as the kernel wants it.

@@ -52,14 +52,13 @@ pub fn guest_test_if_root() -> Result {
 /// Boots the guest and goes through all steps.
 pub fn guest_test(options: &Options) -> Result {
     requirements::ensure(&[SIMULATION, GUEST])?;
-    let card = build()?;
-    image::build_programs()?;
+    let programs = build()?;
     let software = Software::ensure()?;
     let configuration = root().join("tests/support/lab.cfg");
     let configuration =
         fs::read_to_string(&configuration).map_err(crate::process::at(&configuration))?;
-    let image = image::make(&software, &configuration)?;
-    let lab = Lab::start(&card, &options.engine)
+    let image = image::make(&software, &programs, &configuration)?;
+    let lab = Lab::start(&programs.join("postern-card"), &options.engine)
         .map_err(|error| Failure::Check(format!("cannot start the card: {error}")))?;
     let log = target().join("guest/console.log");
     println!(
@@ -80,7 +79,7 @@ pub fn guest_test(options: &Options) -> Result {
     test.end()
 }
 
-/// The card that the tests build too, so that it is compiled once.
+/// The programs as the tests build them too, so that they are compiled once.
 fn build() -> Result<PathBuf> {
     run(&mut cargo([
         "build",
@@ -89,8 +88,12 @@ fn build() -> Result<PathBuf> {
         "verilator",
         "--bin",
         "postern-card",
+        "--bin",
+        "postern",
+        "--example",
+        "guest_probe",
     ]))?;
-    Ok(target().join("debug/postern-card"))
+    Ok(target().join("debug"))
 }
 
 struct Test {
