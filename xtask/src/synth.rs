@@ -23,8 +23,8 @@ const BOARD: &str = "versa-ecp5-5g";
 
 /// What the mapping to LUTs takes for the way from one LUT to the next.
 ///
-/// Yosys' own 300 ps make a carry chain as bad as a row of LUTs, which then is left as deep as the chain. In a device
-/// that is three quarters full the way costs 700 and more.
+/// Yosys' own is 300 ps. In a device that is three quarters full the way costs 700 and more, and rows of LUTs weigh more
+/// against carry chains than it thinks.
 const WIRE_DELAY_PS: u32 = 700;
 
 /// `board.toml` of a board.
