@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
+use crate::programs;
 use crate::requirements::{
     self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SIMULATION,
     SYNTHESIS,
@@ -85,7 +86,7 @@ pub fn test() -> Result {
     steps.step("proofs", formal);
     steps.step("endpoint under a root complex", root_complex);
     steps.step("program in a guest", guest::guest_test_if_root);
-    steps.step("two enterprises", || lab::play_if_root(&lab::build()?));
+    steps.step("two enterprises", || lab::play_if_root(&programs::build()?));
     steps.step("deliberate faults", || mutants(&mutants::Options::SLICE));
     // Last, so that the summary of the tests stays in sight.
     steps.step("tests", || {

@@ -19,6 +19,8 @@ mod formal;
 mod root_complex;
 /// The program that ships on a guest's real VFIO.
 mod guest;
+/// What is built for guest and lab.
+mod programs;
 /// A simulated card between two private networks.
 #[path = "../../tests/support/lab.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]

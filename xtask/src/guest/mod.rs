@@ -5,7 +5,6 @@
 //! fails on the value: a guest that only says that all is well proves nothing.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -24,7 +23,8 @@ mod report;
 mod traffic;
 
 use crate::networks::Lab;
-use crate::process::{Failure, Result, cargo, root, run, target};
+use crate::process::{Failure, Result, root, target};
+use crate::programs;
 use crate::requirements::{self, GUEST, SIMULATION};
 use machine::{BACKGROUND, Machine};
 use report::{equal, is, json, number};
@@ -52,7 +52,7 @@ pub fn guest_test_if_root() -> Result {
 /// Boots the guest and goes through all steps.
 pub fn guest_test(options: &Options) -> Result {
     requirements::ensure(&[SIMULATION, GUEST])?;
-    let programs = build()?;
+    let programs = programs::build()?;
     let software = Software::ensure()?;
     let configuration = root().join("tests/support/lab.cfg");
     let configuration =
@@ -77,23 +77,6 @@ pub fn guest_test(options: &Options) -> Result {
     test.serve_and_stop()?;
     test.serve_and_die()?;
     test.end()
-}
-
-/// The programs as the tests build them too, so that they are compiled once.
-fn build() -> Result<PathBuf> {
-    run(&mut cargo([
-        "build",
-        "--workspace",
-        "--features",
-        "verilator",
-        "--bin",
-        "postern-card",
-        "--bin",
-        "postern",
-        "--example",
-        "guest_probe",
-    ]))?;
-    Ok(target().join("debug"))
 }
 
 struct Test {

@@ -10,7 +10,8 @@ use std::process::Child;
 use clap::Args;
 
 use crate::networks::{Lab, Side};
-use crate::process::{Failure, Result, at, cargo, root, run, target};
+use crate::process::{Failure, Result, at, root, target};
+use crate::programs;
 use crate::requirements::{self, FEDERATION, SIMULATION};
 
 /// Keys and certificates of the enterprises.
@@ -51,19 +52,7 @@ pub fn play_if_root(programs: &Path) -> Result {
 /// Builds the programs, and lets them play.
 pub fn lab(options: &Options) -> Result {
     requirements::ensure(&[SIMULATION, FEDERATION])?;
-    play(&options.engine, &build()?)
-}
-
-/// Builds what the tests build too; returns where it is.
-pub fn build() -> Result<PathBuf> {
-    run(&mut cargo([
-        "build",
-        "--workspace",
-        "--features",
-        "verilator",
-        "--bins",
-    ]))?;
-    Ok(target().join("debug"))
+    play(&options.engine, &programs::build()?)
 }
 
 /// Brings both enterprises up, and goes through all scenes.
