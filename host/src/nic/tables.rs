@@ -88,8 +88,8 @@ impl Nic {
         self.for_all(table, Operation::Write, 0..0, write).map(drop)
     }
 
-    /// Does an operation on each entry of a table and takes these words of `TABLE_DATA` behind it. Many travel together: a card behind a socket would take seconds one by
-    /// one. What was not done in time is done by `alone`, which waits.
+    /// Does an operation on each entry of a table and takes these words of `TABLE_DATA` behind it. Many travel together: a
+    /// card behind a socket would take seconds one by one. What was not done in time is done by `alone`, which waits.
     fn for_all(
         &mut self,
         table: Table,

@@ -242,13 +242,8 @@ impl SlowPath {
         conn.ace = decision.ingress_acl.and_then(element);
         conn.nat = rule(decision);
         conn.inspect = decision.inspect;
-        let inspect = |class| self.model.class(class).inspect.as_ref();
-        let proxy = conn
-            .inspect
-            .and_then(inspect)
-            .map(|inspect| &inspect.tls_proxy);
-        conn.terminated =
-            self.has_proxy && conn.proto() == TCP && proxy.is_some_and(Option::is_some);
+        let proxy = conn.inspect.and_then(|class| self.model.tls_proxy(class));
+        conn.terminated = self.has_proxy && conn.proto() == TCP && proxy.is_some();
         conn.idle = decision
             .settings
             .and_then(|id| self.model.class(id).idle_s)

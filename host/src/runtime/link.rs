@@ -4,20 +4,20 @@
 //! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
 use super::proxies::Proxies;
-use super::sip_stream::{Log, Names, Shared, Sides, SipStream};
+use super::random;
+use super::sip_stream::{Log, Names, Shared, Sides, SipStream, lock};
 use crate::config::ast::Config;
 use crate::config::ast::inspect::InspectMap;
 use crate::flow::Leg;
 use crate::policy::Model;
-use crate::policy::model::{ClassId, InterfaceId};
+use crate::policy::model::{ClassId, Inspection, InterfaceId};
 use crate::sip::rules::Names as RuleNames;
 use crate::sip::{Inspector, Limits as SipLimits, Rules, Setup as SipSetup, Timeouts, Way};
 use crate::store::{self, Store};
@@ -50,11 +50,7 @@ pub fn start(
     log: Log,
     mut complain: impl FnMut(&str),
 ) -> Result<Option<Link>, Error> {
-    let mut inspections = model
-        .classes
-        .iter()
-        .filter_map(|class| class.inspect.as_ref());
-    if !inspections.any(|inspect| inspect.tls_proxy.is_some()) {
+    if proxied(model).next().is_none() {
         return Ok(None);
     }
     let proxies = Proxies::load(config, &store()?)?;
@@ -71,7 +67,7 @@ pub fn start(
     let conns = Conns::default();
     let known = conns.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
-        let conn = known.lock().get(&(dialler, dialled)).cloned()?;
+        let conn = lock(&known.0).get(&(dialler, dialled)).cloned()?;
         let shared = inspectors.get(&conn.map)?.clone();
         let stream = SipStream::new(shared, conn.sides, &conn.dialler, &conn.dialled, reassembly);
         Some(Assigned {
@@ -95,6 +91,15 @@ pub fn start(
     }))
 }
 
+/// Inspections whose classes name a proxy.
+fn proxied(model: &Model) -> impl Iterator<Item = &Inspection> {
+    let inspections = model
+        .classes
+        .iter()
+        .filter_map(|class| class.inspect.as_ref());
+    inspections.filter(|inspect| inspect.tls_proxy.is_some())
+}
+
 /// An inspector for each inspect map that a class with a proxy names: classes with the same map share it, since what
 /// one side subscribes to comes by a connection of the other's.
 fn inspectors(
@@ -104,11 +109,10 @@ fn inspectors(
 ) -> HashMap<Option<String>, Shared> {
     let names = Arc::new(Mutex::new(Names::default()));
     let mut inspectors = HashMap::new();
-    let inspections = model
-        .classes
-        .iter()
-        .filter_map(|class| class.inspect.as_ref());
-    for inspect in inspections.filter(|inspect| inspect.tls_proxy.is_some()) {
+    for inspect in proxied(model) {
+        if inspectors.contains_key(&inspect.map) {
+            continue;
+        }
         let is_named = |map: &&InspectMap| {
             map.protocol == inspect.protocol && inspect.map.as_ref() == Some(&map.name.node)
         };
@@ -127,15 +131,16 @@ fn inspectors(
             rules,
             timeouts: Timeouts::of(&model.timeouts),
             limits: SipLimits::default(),
-            seed: RandomState::new().hash_one(0_u8),
+            seed: random(),
             ..SipSetup::default()
         });
-        inspectors.entry(inspect.map.clone()).or_insert(Shared {
+        let shared = Shared {
             inspector: Arc::new(Mutex::new(inspector)),
             names: names.clone(),
             model: model.clone(),
             log: log.clone(),
-        });
+        };
+        inspectors.insert(inspect.map.clone(), shared);
     }
     inspectors
 }
@@ -154,12 +159,6 @@ struct ProxiedConn {
 /// Connections by the addresses that the dialler sees, shared with the proxies' thread.
 #[derive(Clone, Default)]
 struct Conns(Arc<Mutex<HashMap<(SocketAddr, SocketAddr), ProxiedConn>>>);
-
-impl Conns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(SocketAddr, SocketAddr), ProxiedConn>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The way to the proxies and back.
 pub struct Link {
@@ -211,12 +210,12 @@ impl Link {
             dialler: place(ingress, sent.src, sent.sport),
             dialled: place(egress, sent.dst, sent.dport),
         };
-        self.conns.lock().insert(ends(&forward.seen), conn);
+        lock(&self.conns.0).insert(ends(&forward.seen), conn);
     }
 
     /// A connection is over.
     pub fn end(&mut self, seen: &Tuple) {
-        self.conns.lock().remove(&ends(seen));
+        lock(&self.conns.0).remove(&ends(seen));
     }
 
     /// Hands a packet over.

@@ -4,7 +4,6 @@
 //! rings is looked at now and then. When it ends, however it ends, the card goes on forwarding the flows it has.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +12,9 @@ use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, MSIX_VECTORS};
 use layout::table::{FlowStats, INTERFACES, Interface, Key};
 use vmm_sys_util::poll::PollContext;
 
-use super::Error;
 use super::effects::{Surroundings, perform};
 use super::link::{self, Link};
+use super::{Error, random};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
 use crate::nic::{self, Inheritance, Nic};
@@ -339,11 +338,6 @@ fn keep_interfaces(
         }
     }
     Ok(inherited)
-}
-
-/// A number that nobody outside can foresee.
-fn random() -> u64 {
-    RandomState::new().hash_one(0u8)
 }
 
 /// Frames served before deadlines are looked at again.

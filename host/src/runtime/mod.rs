@@ -27,6 +27,7 @@ pub mod tracer;
 pub mod report;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
@@ -311,6 +312,11 @@ fn run(nic: &mut Nic, frame: Option<(u8, &[u8])>, seen: &mut Seen) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// A number that nobody outside can foresee.
+fn random() -> u64 {
+    RandomState::new().hash_one(0u8)
 }
 
 /// Locally administered, "PST" in the middle, the interface number at the end.

@@ -348,6 +348,11 @@ impl Model {
         &self.interfaces[usize::from(id.0)]
     }
 
+    /// The `tls-proxy` that a class names.
+    pub fn tls_proxy(&self, id: ClassId) -> Option<&str> {
+        self.class(id).inspect.as_ref()?.tls_proxy.as_deref()
+    }
+
     /// The interface with this `nameif`.
     pub fn interface_named(&self, name: &str) -> Option<InterfaceId> {
         self.interface_ids()
