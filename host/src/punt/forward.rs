@@ -1,11 +1,10 @@
 //! Packets of a connection: sent again through the card, or rewritten and sent by the host.
 
 use super::effect::Effect;
-use super::neighbours::{Route, Sent};
-use super::report::{Drop, Report, Verdict};
+use super::neighbours::Route;
+use super::report::{Drop, Report};
 use super::slow_path::{Arrival, SlowPath};
 use crate::flow::{Direction, Handle, Leg};
-use crate::policy::model::InterfaceId;
 use crate::wire::icmp::Quoted;
 use crate::wire::{Tuple, edit};
 
@@ -24,21 +23,12 @@ impl SlowPath {
         }
         let leg = *conn.leg(direction).ok_or(Drop::NoFlow)?;
         let by_card = arrival.can_look_up && !conn.on_host;
-        let mut report = Report {
-            egress: Some(InterfaceId(leg.egress)),
-            conn: Some(handle),
-            sent: Some(leg.sent),
-            ace: conn.ace,
-            nat: conn.nat,
-            ..Report::new(
-                Verdict::Forward,
-                if by_card {
-                    "reinjected"
-                } else {
-                    "host-forwarded"
-                },
-            )
+        let reason = if by_card {
+            "reinjected"
+        } else {
+            "host-forwarded"
         };
+        let mut report = Report::forwarded(reason, handle, conn, &leg, leg.sent);
         for (packet, frame) in arrival.pieces {
             let mut frame = frame.clone();
             let route = if by_card {
@@ -55,14 +45,10 @@ impl SlowPath {
                 edit::set_tuple(&mut frame, packet, &leg.sent);
                 Route::Send
             };
-            match self
+            let sent = self
                 .neighbours
-                .send(arrival.now, leg.adjacency, frame, route, effects)
-            {
-                Sent::Now => {}
-                Sent::Waiting => (report.verdict, report.reason) = (Verdict::Held, "waits-for-arp"),
-                Sent::Refused => return Err(Drop::NoAdjacency),
-            }
+                .send(arrival.now, leg.adjacency, frame, route, effects);
+            report.note(sent)?;
         }
         Ok(report)
     }
@@ -91,25 +77,14 @@ impl SlowPath {
         let leg = *conn.leg(direction).ok_or(Drop::IcmpErrorNoConn)?;
         let sent = translate_error(&leg, &packet.tuple).ok_or(Drop::IcmpErrorNoConn)?;
         let quoted_sent = leg.sent.reply().ok_or(Drop::IcmpErrorNoConn)?;
-        let mut report = Report {
-            egress: Some(InterfaceId(leg.egress)),
-            conn: Some(handle),
-            sent: Some(sent),
-            ace: conn.ace,
-            nat: conn.nat,
-            ..Report::new(Verdict::Forward, "icmp-error-of-conn")
-        };
+        let mut report = Report::forwarded("icmp-error-of-conn", handle, conn, &leg, sent);
         let mut frame = frame.clone();
         quoted.set_tuple(&mut frame, packet, &quoted_sent);
         edit::set_tuple(&mut frame, packet, &sent);
-        match self
+        let sent = self
             .neighbours
-            .send(arrival.now, leg.adjacency, frame, Route::Send, effects)
-        {
-            Sent::Now => {}
-            Sent::Waiting => (report.verdict, report.reason) = (Verdict::Held, "waits-for-arp"),
-            Sent::Refused => return Err(Drop::NoAdjacency),
-        }
+            .send(arrival.now, leg.adjacency, frame, Route::Send, effects);
+        report.note(sent)?;
         Ok(report)
     }
 }

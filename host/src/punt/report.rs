@@ -1,6 +1,7 @@
 //! What became of a punted frame.
 
-use crate::flow::Handle;
+use super::neighbours::Sent;
+use crate::flow::{Conn, Handle, Leg};
 use crate::policy::model::{AceId, InterfaceId, NatId};
 use crate::policy::{Decision, DropReason};
 use crate::wire::{Invalid, Tuple};
@@ -117,6 +118,36 @@ impl Report {
             nat: None,
             decision: None,
         }
+    }
+}
+
+impl Report {
+    /// A packet of a connection that leaves by a leg with these addresses.
+    pub(super) fn forwarded(
+        reason: &'static str,
+        handle: Handle,
+        conn: &Conn,
+        leg: &Leg,
+        sent: Tuple,
+    ) -> Self {
+        Self {
+            egress: Some(InterfaceId(leg.egress)),
+            conn: Some(handle),
+            sent: Some(sent),
+            ace: conn.ace,
+            nat: conn.nat,
+            ..Self::new(Verdict::Forward, reason)
+        }
+    }
+
+    /// Notes what the next hop's entry made of the frame.
+    pub(super) fn note(&mut self, sent: Sent) -> Result<(), Drop> {
+        match sent {
+            Sent::Now => {}
+            Sent::Waiting => (self.verdict, self.reason) = (Verdict::Held, "waits-for-arp"),
+            Sent::Refused => return Err(Drop::NoAdjacency),
+        }
+        Ok(())
     }
 }
 

@@ -7,11 +7,10 @@
 //! A RST ends one end only, until the proxy has told the other: it counts like a FIN.
 
 use super::effect::Effect;
-use super::neighbours::{Route, Sent};
+use super::neighbours::Route;
 use super::report::{Drop, Report, Verdict};
 use super::slow_path::{Arrival, SlowPath};
 use crate::flow::{Direction, Handle, Time};
-use crate::policy::model::InterfaceId;
 use crate::wire::packet::{ETHERTYPE_IPV4, Mac, Transport, tcp_flags};
 use crate::wire::{Packet, edit};
 
@@ -44,14 +43,7 @@ impl SlowPath {
         let (handle, direction) = self.find_proxied(&packet).ok_or(Drop::NoFlow)?;
         let conn = self.conns.get(handle).ok_or(Drop::NoFlow)?;
         let leg = *conn.leg(direction).ok_or(Drop::NoFlow)?;
-        let mut report = Report {
-            egress: Some(InterfaceId(leg.egress)),
-            conn: Some(handle),
-            sent: Some(leg.sent),
-            ace: conn.ace,
-            nat: conn.nat,
-            ..Report::new(Verdict::Forward, "proxied")
-        };
+        let mut report = Report::forwarded("proxied", handle, conn, &leg, leg.sent);
         if packet.tcp_flags() & tcp_flags::RST != 0 {
             // Nothing more is taken from that end.
             let other = direction.opposite();
@@ -61,11 +53,7 @@ impl SlowPath {
         let sent = self
             .neighbours
             .send(now, leg.adjacency, frame, Route::Send, effects);
-        match sent {
-            Sent::Now => {}
-            Sent::Waiting => (report.verdict, report.reason) = (Verdict::Held, "waits-for-arp"),
-            Sent::Refused => return Err(Drop::NoAdjacency),
-        }
+        report.note(sent)?;
         Ok(report)
     }
 
