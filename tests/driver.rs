@@ -325,6 +325,60 @@ fn replacing_a_policy_is_atomic_for_traffic() {
 }
 
 #[test]
+fn a_pinhole_makes_the_card_hand_over_what_the_policy_denies() {
+    on_each_card(|nic| {
+        let own = Destination {
+            valid: true,
+            dport: 7000,
+            dport_mask: 0xffff,
+            l4_port: 7001,
+            address_keep: u32::MAX,
+            ..Destination::default()
+        };
+        let acl = [to_port(7001, true)];
+        let generation = nic.load_policy(&acl, &[own]).expect("a policy");
+        let pinhole = |dport| Destination {
+            valid: true,
+            dport,
+            dport_mask: 0xffff,
+            local: true,
+            ..Destination::default()
+        };
+        let mut reasons = |nic: &mut Nic, pinholes: &[Destination]| {
+            nic.set_pinholes(pinholes).expect("there is room");
+            for port in [4000, 5000, 7000] {
+                feed(nic, 0, &udp(CLIENT, port, SERVER, port));
+            }
+            let mut simulator = Simulator::of(nic.device()).expect("a simulator");
+            let events = simulator.run(None).expect("idle");
+            while nic.take_punt().expect("the punt buffer").is_some() {}
+            let metadata = events.into_iter().filter_map(|event| match event {
+                Event::Verdict(one) => Some(one.metadata),
+                Event::Left(_) => None,
+            });
+            let all: Vec<Metadata> = metadata.collect();
+            // What the card says of a policy's destination means the same with and without pinholes.
+            assert_eq!(nic.destination_index(all[2].destination), Some(0));
+            assert!(all.iter().all(|one| one.generation == generation));
+            all.iter().map(|one| one.reason).collect::<Vec<u8>>()
+        };
+        let denied = Reason::AclImplicitDeny as u8;
+        let (local, miss) = (Reason::Local as u8, Reason::FlowMiss as u8);
+        assert_eq!(reasons(nic, &[]), [denied, denied, miss]);
+        let (one, other) = (pinhole(4000), pinhole(5000));
+        assert_eq!(reasons(nic, &[one]), [local, denied, miss]);
+        assert_eq!(reasons(nic, &[one, other]), [local, local, miss]);
+        assert_eq!(reasons(nic, &[other]), [denied, local, miss]);
+        assert_eq!(reasons(nic, &[]), [denied, denied, miss]);
+        let all = vec![one; nic.pinhole_room() + 1];
+        assert!(matches!(
+            nic.set_pinholes(&all),
+            Err(Error::PolicyTooLarge { .. })
+        ));
+    });
+}
+
+#[test]
 fn a_policy_that_needs_every_slot_replaces_another_of_that_size() {
     on_each_card(|nic| {
         for round in 0..3u16 {

@@ -4,6 +4,9 @@
 //! bank into the shadow banks; then one write of `POLICY` switches all of it and the generation.
 //! When too few slots are free the card is told to hold: it punts what would have been judged, and
 //! the host judges it, until the new policy is in place. So no packet ever sees a mixture.
+//!
+//! Pinholes stand before the policy's destinations: the policy's are at the end of the table, so that opening one writes
+//! one entry into the shadow bank, and what the card says of a destination means the same before and after.
 
 use std::collections::HashMap;
 
@@ -22,6 +25,10 @@ pub(super) struct PolicyMirror {
     valid: [Bank<[u64; ACL_PAGES]>; 2],
     /// Destination entries of both banks, as many as are not zero.
     destinations: [Bank<Vec<Destination>>; 2],
+    /// Destinations of the live policy.
+    own: Vec<Destination>,
+    /// Destinations of pinholes.
+    pinholes: Vec<Destination>,
     /// Slots of the policies of recent generations, by generation.
     slots: HashMap<u8, Vec<u16>>,
 }
@@ -103,9 +110,12 @@ impl Nic {
         }
         // On a failure below the hold stays: the live slots may be half overwritten by then.
         self.write_acl(&slots, acl, next.acl_bank)?;
-        self.write_destinations(destinations, next.destination_bank)?;
+        // Connections through them go on; whoever opened them tells which there are under the new policy.
+        self.policy.pinholes.clear();
+        self.write_destinations(destinations, &[], next.destination_bank)?;
         self.bar.write(csr::POLICY, next.register())?;
         self.policy.live = next;
+        self.policy.own = destinations.to_vec();
         self.policy.remember(next.generation, slots);
         if hold {
             self.bar.write(csr::CONTROL, self.control)?;
@@ -120,6 +130,40 @@ impl Nic {
             .get(&generation)?
             .binary_search(&slot)
             .ok()
+    }
+
+    /// Index in the `destinations` of the live policy of what the card names as a packet's destination.
+    pub fn destination_index(&self, found: u16) -> Option<usize> {
+        usize::from(found).checked_sub(self.pinhole_room())
+    }
+
+    /// How many destinations pinholes may have.
+    pub fn pinhole_room(&self) -> usize {
+        DESTINATIONS - self.policy.own.len()
+    }
+
+    /// Replaces the destinations of pinholes, which stand before those of the policy.
+    pub fn set_pinholes(&mut self, pinholes: &[Destination]) -> Result<(), Error> {
+        if pinholes.len() > self.pinhole_room() {
+            return Err(Error::PolicyTooLarge {
+                table: Table::Destination,
+                entries: pinholes.len() + self.policy.own.len(),
+                capacity: DESTINATIONS,
+            });
+        }
+        if self.policy.pinholes == pinholes {
+            return Ok(());
+        }
+        let next = Live {
+            destination_bank: 1 - self.policy.live.destination_bank,
+            ..self.policy.live
+        };
+        let own = self.policy.own.clone();
+        self.write_destinations(&own, pinholes, next.destination_bank)?;
+        self.bar.write(csr::POLICY, next.register())?;
+        self.policy.live = next;
+        self.policy.pinholes = pinholes.to_vec();
+        Ok(())
     }
 
     /// First packets that matched each entry of the live policy, in its order.
@@ -164,24 +208,28 @@ impl Nic {
         Ok(())
     }
 
+    /// Writes what differs: `pinholes` from the beginning, `own` up to the end.
     fn write_destinations(
         &mut self,
-        destinations: &[Destination],
+        own: &[Destination],
+        pinholes: &[Destination],
         bank: usize,
     ) -> Result<(), Error> {
+        let mut wanted = vec![Destination::default(); DESTINATIONS];
+        wanted[..pinholes.len()].copy_from_slice(pinholes);
+        wanted[DESTINATIONS - own.len()..].copy_from_slice(own);
         let old = std::mem::replace(&mut self.policy.destinations[bank], Bank::Unknown);
-        let absent = Destination::default();
-        for index in 0..DESTINATIONS {
-            let entry = destinations.get(index).unwrap_or(&absent);
-            if !matches!(&old, Bank::Known(old) if old.get(index).unwrap_or(&absent) == entry) {
-                self.write_entry(
-                    Table::Destination,
-                    bank * DESTINATIONS + index,
-                    &entry.pack(),
-                )?;
+        for (index, entry) in wanted.iter().enumerate() {
+            let is_there = match &old {
+                Bank::Known(old) => old.get(index).copied().unwrap_or_default() == *entry,
+                Bank::Unknown => false,
+            };
+            if !is_there {
+                let index = bank * DESTINATIONS + index;
+                self.write_entry(Table::Destination, index, &entry.pack())?;
             }
         }
-        self.policy.destinations[bank] = Bank::Known(destinations.to_vec());
+        self.policy.destinations[bank] = Bank::Known(wanted);
         Ok(())
     }
 }
@@ -193,6 +241,8 @@ impl PolicyMirror {
             live: Live::of_register(register),
             valid: [Bank::Unknown, Bank::Unknown],
             destinations: [Bank::Unknown, Bank::Unknown],
+            own: Vec::new(),
+            pinholes: Vec::new(),
             slots: HashMap::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! The evaluator's answer for the first packet of a connection, for machines and for people.
 
+use layout::table::Key;
+
 use super::model::{AceId, ClassId, InterfaceId, NatId};
 
 /// What happens, and everything that led to it. Fields are filled up to the step that dropped the packet.
@@ -29,6 +31,26 @@ pub struct Decision {
     pub inspect: Option<ClassId>,
     /// The class that sets the idle timeout or limits.
     pub settings: Option<ClassId>,
+}
+
+impl Decision {
+    /// That a packet passes as it is, before anything was looked at.
+    pub(super) fn permitted(key: &Key) -> Self {
+        Self {
+            verdict: Verdict::Permit,
+            untranslate: None,
+            destination: key.dst,
+            destination_port: key.dport,
+            egress: None,
+            ingress_acl: None,
+            egress_acl: None,
+            source: SourceTranslation::None,
+            reverse: None,
+            per_session: false,
+            inspect: None,
+            settings: None,
+        }
+    }
 }
 
 /// The end of it.

@@ -28,7 +28,7 @@ pub mod trace;
 pub use check::{Checked, check};
 pub use compile::compile;
 pub use decision::{AclBasis, Decision, DropReason, SourceTranslation, Verdict};
-pub use eval::decide;
+pub use eval::{Through, decide, decide_through, translate_source};
 pub use image::{Capacity, FitReport, Image};
 pub use lower::lower;
 pub use model::Model;

@@ -1,9 +1,12 @@
 //! What the slow path wants done. The runtime is the only one who does it, in order.
 
+use std::collections::BTreeSet;
+
 use layout::desc::InjectDescriptor;
 use layout::table::{Adjacency, FlowEntry, Key};
 
 use super::event::Event;
+use super::inspect::cover::SeenEnd;
 use crate::flow::{Handle, Leg};
 use crate::policy::model::ClassId;
 use crate::wire::Tuple;
@@ -64,6 +67,11 @@ pub enum Effect {
     Terminate {
         /// The packet, without a link header.
         datagram: Vec<u8>,
+    },
+    /// Let the card hand over packets to these ends, and to no others, whatever its access list says of them.
+    SetPinholes {
+        /// The ends.
+        ends: BTreeSet<SeenEnd>,
     },
     /// Write the card's `EPOCH`.
     SetEpoch(u8),

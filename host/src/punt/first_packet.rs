@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::effect::Effect;
 use super::event::Event;
+use super::inspect::{Open, PinholeKey};
 use super::report::{Drop, Report};
 use super::slow_path::{Arrival, SlowPath};
 use crate::flow::xlate::Request;
@@ -12,9 +13,18 @@ use crate::policy::decision::{AclResult, Egress};
 use crate::policy::model::{AceId, InterfaceId, NatId};
 use crate::policy::{
     AclBasis, Decision, DropReason, SourceTranslation, Verdict as PolicyVerdict, decide,
+    decide_through,
 };
 use crate::wire::Tuple;
 use crate::wire::packet::{ICMP, TCP, UDP, tcp_flags};
+
+/// What a connection holds besides its legs.
+struct Held {
+    /// Its translation.
+    xlate: Option<Handle>,
+    /// How long it may be idle, where a pinhole says that.
+    idle: Option<Time>,
+}
 
 /// A translated source: address and port, and the dynamic translation it came from.
 type Source = ((Ipv4Addr, u16), Option<Handle>);
@@ -28,7 +38,13 @@ impl SlowPath {
     ) -> Result<Report, Drop> {
         let model = self.model.clone();
         let tuple = arrival.packet.tuple;
-        let decision = decide(&model, &tuple.key(arrival.ingress));
+        let key = tuple.key(arrival.ingress);
+        let pinhole = self.inspection.pinholes.find(arrival.ingress, &tuple);
+        let pinhole = pinhole.map(|(key, open)| (key, *open));
+        let decision = match &pinhole {
+            Some((_, open)) => decide_through(&model, &key, &open.through),
+            None => decide(&model, &key),
+        };
         let acl = decision
             .ingress_acl
             .into_iter()
@@ -69,7 +85,7 @@ impl SlowPath {
                 );
                 Err(Drop::Policy(reason))
             }
-            PolicyVerdict::Permit => match self.open(arrival, &decision, effects) {
+            PolicyVerdict::Permit => match self.open(arrival, &decision, pinhole, effects) {
                 Ok(handle) => self.forward(arrival, handle, Direction::Forward, effects),
                 Err(drop) => Err(drop),
             },
@@ -82,6 +98,7 @@ impl SlowPath {
         &mut self,
         arrival: &Arrival,
         decision: &Decision,
+        pinhole: Option<(PinholeKey, Open)>,
         effects: &mut Vec<Effect>,
     ) -> Result<Handle, Drop> {
         let (now, tuple) = (arrival.now, arrival.packet.tuple);
@@ -93,7 +110,16 @@ impl SlowPath {
         while let Some(handle) = self.conns.victim() {
             self.close(now, handle, Teardown::SynTimeout, effects);
         }
-        let ((src, sport), xlate) = self.source(arrival, decision, egress.interface, effects)?;
+        let ((src, sport), mut xlate) =
+            self.source(arrival, decision, egress.interface, effects)?;
+        if let Some(behind) = pinhole.and_then(|(_, open)| open.xlate) {
+            // A connection holds one translation: that of its source, or that of the end it was let through to.
+            if let Some(source) = xlate {
+                self.release(now, source, effects);
+                return Err(Drop::XlateFailed);
+            }
+            xlate = self.xlates.hold(now, behind).then_some(behind);
+        }
         let sent = Tuple {
             src,
             sport,
@@ -101,7 +127,14 @@ impl SlowPath {
             dport: decision.destination_port,
             ..tuple
         };
-        let handle = self.join(arrival, decision, &egress, sent, xlate, effects);
+        let held = Held {
+            xlate,
+            idle: pinhole.and_then(|(_, open)| open.idle),
+        };
+        let handle = self.join(arrival, decision, &egress, sent, held, effects);
+        if let (Ok(handle), Some((key, _))) = (&handle, pinhole) {
+            self.enter_pinhole(now, *handle, key);
+        }
         if let (Err(_), Some(xlate)) = (&handle, xlate) {
             self.release(now, xlate, effects);
         }
@@ -172,7 +205,7 @@ impl SlowPath {
         decision: &Decision,
         egress: &Egress,
         sent: Tuple,
-        xlate: Option<Handle>,
+        held: Held,
         effects: &mut Vec<Effect>,
     ) -> Result<Handle, Drop> {
         let (now, seen, ingress) = (arrival.now, arrival.packet.tuple, arrival.ingress);
@@ -203,8 +236,9 @@ impl SlowPath {
             .any(|leg| leg.changes() == (true, true));
         let mut conn = Conn::new(now, forward, reverse);
         conn.on_host = decision.inspect.is_some() || both_ends || tags[0] != tags[1];
-        conn.xlate = xlate;
+        conn.xlate = held.xlate;
         self.describe(&mut conn, decision);
+        conn.idle = held.idle.or(conn.idle);
         let on_host = conn.on_host;
         let proxied = conn.inspect.filter(|_| conn.terminated);
         let Ok(handle) = self.conns.insert(conn, &self.model) else {
@@ -247,7 +281,8 @@ impl SlowPath {
         conn.idle = decision
             .settings
             .and_then(|id| self.model.class(id).idle_s)
-            .map(|(seconds, _)| Time::from_secs(seconds.into()));
+            .map(|(seconds, _)| Time::from_secs(seconds.into()))
+            .or(self.signalling_idle(conn.inspect));
     }
 
     /// The way back, if anything can come back.
@@ -288,16 +323,6 @@ impl SlowPath {
         route
             .and_then(|route| route.gateway)
             .map_or(source, Ipv4Addr::from)
-    }
-
-    fn release(&mut self, now: Time, xlate: Handle, effects: &mut Vec<Effect>) {
-        if let Some(xlate) = self.xlates.release(now, &self.model, xlate) {
-            effects.push(Effect::Log(Event::xlate_torn_down(
-                &self.model,
-                now,
-                &xlate,
-            )));
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::report::{Drop, Report};
 use super::slow_path::{Arrival, SlowPath};
 use crate::flow::{Direction, Handle, Leg};
 use crate::wire::icmp::Quoted;
+use crate::wire::packet::UDP;
 use crate::wire::{Tuple, edit};
 
 impl SlowPath {
@@ -20,6 +21,10 @@ impl SlowPath {
         let conn = self.conns.get(handle).ok_or(Drop::NoFlow)?;
         if conn.terminated {
             return self.terminate(arrival, handle, direction, effects);
+        }
+        let datagrams = conn.inspect.filter(|_| conn.proto() == UDP);
+        if let Some(class) = self.carries_sip(datagrams) {
+            return self.forward_message(arrival, handle, direction, class, effects);
         }
         let leg = *conn.leg(direction).ok_or(Drop::NoFlow)?;
         let by_card = arrival.can_look_up && !conn.on_host;

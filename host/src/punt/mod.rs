@@ -27,6 +27,8 @@ pub mod adopt;
 mod first_packet;
 /// Packets of a connection: sent again through the card or by the host.
 mod forward;
+/// Inspection of signalling.
+pub mod inspect;
 /// Packets of a connection that ends here: to its proxy, and from it.
 mod terminate;
 /// What is for the device itself: ARP and echo requests.
@@ -36,6 +38,7 @@ pub use adopt::{Adopted, Inherited};
 pub use attachment::Attachment;
 pub use effect::Effect;
 pub use event::Event;
+pub use inspect::{Channel, Inspected};
 pub use neighbours::Resolution;
 pub use report::{Drop, Report, Verdict};
 pub use slow_path::{Setup, SlowPath};

@@ -48,6 +48,10 @@ pub enum Drop {
     NoAdjacency,
     /// A table is full, or the flow is in use already.
     NoFlow,
+    /// An inspected datagram was changed on its way here.
+    UdpChecksum,
+    /// Its inspector refused the message.
+    Inspected,
     /// The card punted what it never should.
     Unexpected,
 }
@@ -79,6 +83,8 @@ impl Drop {
             Drop::XlateFailed => "nat-xlate-failed",
             Drop::NoAdjacency => "no-adjacency",
             Drop::NoFlow => "unable-to-create-flow",
+            Drop::UdpChecksum => "bad-udp-cksum",
+            Drop::Inspected => "inspect-sip-drop",
             Drop::Unexpected => "unexpected-packet",
         }
     }

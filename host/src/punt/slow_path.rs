@@ -10,6 +10,7 @@ use super::attachment::Attachment;
 use super::effect::Effect;
 use super::event::Event;
 use super::fragments::{Fragments, Piece};
+use super::inspect::Inspection;
 use super::local::ProxyArp;
 use super::neighbours::{Neighbours, Resolution};
 use super::report::{Drop, Report, Verdict};
@@ -47,6 +48,7 @@ pub struct SlowPath {
     pub(super) xlates: Xlates,
     pub(super) neighbours: Neighbours,
     pub(super) has_proxy: bool,
+    pub(super) inspection: Inspection,
     fragments: Fragments,
     drops: BTreeMap<&'static str, u64>,
     /// The last value written to the card's `EPOCH`, and when the next is due.
@@ -84,6 +86,7 @@ impl SlowPath {
             proxy_arp: ProxyArp::new(&model, &attachments),
             conns: Conns::new(limits, seed),
             xlates: Xlates::new(limits, seed),
+            inspection: Inspection::new(&model, seed),
             neighbours: Neighbours::new(attachments.clone(), resolution, limits.waiting, seed),
             fragments: Fragments::new(limits, seed),
             drops: BTreeMap::new(),
@@ -174,6 +177,7 @@ impl SlowPath {
             self.xlates.next_deadline(),
             self.neighbours.next_deadline(),
             self.fragments.next_deadline(),
+            self.inspection.next_deadline(),
             epoch,
         ]
         .into_iter()
@@ -196,6 +200,7 @@ impl SlowPath {
                 }
             }
         }
+        self.poll_inspection(now, effects);
         while let Some(xlate) = self.xlates.poll(now, &self.model) {
             effects.push(Effect::Log(Event::xlate_torn_down(
                 &self.model,
@@ -218,6 +223,7 @@ impl SlowPath {
         let Some(conn) = self.conns.remove(handle) else {
             return;
         };
+        self.leave_pinhole(now, handle);
         for leg in [Some(&conn.forward), conn.reverse.as_ref()]
             .into_iter()
             .flatten()
@@ -230,10 +236,14 @@ impl SlowPath {
             effects.push(Effect::EndProxied { seen });
         }
         effects.extend(Event::conn_torn_down(&self.model, now, &conn, end).map(Effect::Log));
-        if let Some(xlate) = conn
-            .xlate
-            .and_then(|xlate| self.xlates.release(now, &self.model, xlate))
-        {
+        if let Some(xlate) = conn.xlate {
+            self.release(now, xlate, effects);
+        }
+    }
+
+    /// One connection less uses a translation.
+    pub(super) fn release(&mut self, now: Time, xlate: Handle, effects: &mut Vec<Effect>) {
+        if let Some(xlate) = self.xlates.release(now, &self.model, xlate) {
             effects.push(Effect::Log(Event::xlate_torn_down(
                 &self.model,
                 now,

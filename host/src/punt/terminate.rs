@@ -22,6 +22,8 @@ impl SlowPath {
         datagram: &[u8],
         effects: &mut Vec<Effect>,
     ) -> Report {
+        // What it carries may say that packets can be sent somewhere now.
+        self.tell_pinholes(effects);
         let report = self.send_proxied(now, datagram, effects);
         let report = report.unwrap_or_else(Report::from);
         if let Verdict::Drop(drop) = report.verdict {

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use layout::table::{FlowStats, Key};
 
-use super::Error;
+use super::{Error, Shared, lock};
 use crate::flow::{Leg, Time};
 use crate::nic::{self, Nic};
 use crate::policy::model::ClassId;
+use crate::punt::inspect::cover::cover;
 use crate::punt::{Effect, Event, SlowPath};
 use crate::wire::Tuple;
 
@@ -30,11 +31,30 @@ pub(super) trait Surroundings {
     fn log(&mut self, event: Event);
 }
 
+/// Whoever keeps the slow path.
+pub(super) trait Keeper {
+    /// Lets somebody do something with it.
+    fn with<T>(&mut self, act: impl FnOnce(&mut SlowPath) -> T) -> T;
+}
+
+impl Keeper for SlowPath {
+    fn with<T>(&mut self, act: impl FnOnce(&mut SlowPath) -> T) -> T {
+        act(self)
+    }
+}
+
+/// Only as long as that takes: the card is not waited for meanwhile.
+impl Keeper for Shared {
+    fn with<T>(&mut self, act: impl FnOnce(&mut SlowPath) -> T) -> T {
+        act(&mut lock(self))
+    }
+}
+
 /// Carries out effects, and those they lead to.
 pub(super) fn perform(
     now: Time,
     nic: &mut Nic,
-    slow_path: &mut SlowPath,
+    slow_path: &mut impl Keeper,
     effects: Vec<Effect>,
     surroundings: &mut impl Surroundings,
 ) -> Result<(), Error> {
@@ -50,14 +70,14 @@ pub(super) fn perform(
                     surroundings.installed(forward.key());
                     surroundings.installed(reverse.key());
                 } else {
-                    slow_path.handle_refused(now, conn);
+                    slow_path.with(|slow_path| slow_path.handle_refused(now, conn));
                 }
             }
             Effect::Install { conn, entry } => {
                 if is_installed(nic.install_flow(&entry))? {
                     surroundings.installed(entry.key());
                 } else {
-                    slow_path.handle_refused(now, conn);
+                    slow_path.with(|slow_path| slow_path.handle_refused(now, conn));
                 }
             }
             Effect::Remove { key } => {
@@ -71,6 +91,10 @@ pub(super) fn perform(
             Effect::BeginProxied { class, forward } => surroundings.begin_proxied(class, &forward),
             Effect::EndProxied { seen } => surroundings.end_proxied(&seen),
             Effect::Terminate { datagram } => surroundings.terminate(&datagram),
+            Effect::SetPinholes { ends } => {
+                let entries = cover(&ends, nic.pinhole_room());
+                nic.set_pinholes(&entries)?;
+            }
             Effect::SetEpoch(epoch) => nic.set_epoch(epoch)?,
             Effect::ReadStats {
                 conn,
@@ -80,7 +104,10 @@ pub(super) fn perform(
                 let forward = stats(nic, &forward)?;
                 let reverse = reverse.map(|key| stats(nic, &key)).transpose()?.flatten();
                 let mut more = Vec::new();
-                slow_path.handle_stats(now, conn, forward.as_ref(), reverse.as_ref(), &mut more);
+                let (forward, reverse) = (forward.as_ref(), reverse.as_ref());
+                slow_path.with(|slow_path| {
+                    slow_path.handle_stats(now, conn, forward, reverse, &mut more);
+                });
                 effects.extend(more);
             }
             Effect::Log(event) => surroundings.log(event),

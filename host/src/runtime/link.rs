@@ -5,21 +5,20 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
 use super::proxies::Proxies;
-use super::random;
-use super::sip_stream::{Log, Names, Shared, Sides, SipStream, lock};
+use super::sip_stream::{Log, SipStream};
+use super::{Shared, lock};
 use crate::config::ast::Config;
-use crate::config::ast::inspect::InspectMap;
 use crate::flow::Leg;
 use crate::policy::Model;
 use crate::policy::model::{ClassId, Inspection, InterfaceId};
-use crate::sip::rules::Names as RuleNames;
-use crate::sip::{Inspector, Limits as SipLimits, Rules, Setup as SipSetup, Timeouts, Way};
+use crate::punt::Channel;
+use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned};
@@ -62,14 +61,13 @@ pub fn start(
     if let Some(wanted) = &config.tls_proxy_limit {
         limits.configure(wanted.node)?;
     }
-    let inspectors = inspectors(model, &log, &mut complain);
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
+    let told = log.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
         let conn = lock(&known.0).get(&(dialler, dialled)).cloned()?;
-        let shared = inspectors.get(&conn.map)?.clone();
-        let stream = SipStream::new(shared, conn.sides, &conn.dialler, &conn.dialled, reassembly);
+        let stream = SipStream::new(conn.slow_path, conn.channel, told.clone(), reassembly);
         Some(Assigned {
             proxy: proxies.ready.get(&conn.proxy)?.clone(),
             application: Application::PresenceFederation,
@@ -88,6 +86,7 @@ pub fn start(
         adapter,
         conns,
         model: model.clone(),
+        slow_path: None,
     }))
 }
 
@@ -100,58 +99,12 @@ fn proxied(model: &Model) -> impl Iterator<Item = &Inspection> {
     inspections.filter(|inspect| inspect.tls_proxy.is_some())
 }
 
-/// An inspector for each inspect map that a class with a proxy names: classes with the same map share it, since what
-/// one side subscribes to comes by a connection of the other's.
-fn inspectors(
-    model: &Arc<Model>,
-    log: &Log,
-    complain: &mut impl FnMut(&str),
-) -> HashMap<Option<String>, Shared> {
-    let names = Arc::new(Mutex::new(Names::default()));
-    let mut inspectors = HashMap::new();
-    for inspect in proxied(model) {
-        if inspectors.contains_key(&inspect.map) {
-            continue;
-        }
-        let is_named = |map: &&InspectMap| {
-            map.protocol == inspect.protocol && inspect.map.as_ref() == Some(&map.name.node)
-        };
-        let map = model.inspect_maps.iter().find(is_named);
-        let rules = map.map(|map| Rules::of(map, RuleNames::of(model)));
-        let rules = match rules.transpose() {
-            Ok(rules) => rules.unwrap_or_default(),
-            Err(unusable) => {
-                complain(&format!(
-                    "{unusable}; connections that it inspects are reset"
-                ));
-                continue;
-            }
-        };
-        let inspector = Inspector::new(SipSetup {
-            rules,
-            timeouts: Timeouts::of(&model.timeouts),
-            limits: SipLimits::default(),
-            seed: random(),
-            ..SipSetup::default()
-        });
-        let shared = Shared {
-            inspector: Arc::new(Mutex::new(inspector)),
-            names: names.clone(),
-            model: model.clone(),
-            log: log.clone(),
-        };
-        inspectors.insert(inspect.map.clone(), shared);
-    }
-    inspectors
-}
-
 /// A connection that a proxy ends.
 #[derive(Clone)]
 struct ProxiedConn {
     proxy: String,
-    /// Its inspect map.
-    map: Option<String>,
-    sides: Sides,
+    slow_path: Shared,
+    channel: Channel,
     dialler: Place,
     dialled: Place,
 }
@@ -165,50 +118,32 @@ pub struct Link {
     adapter: Adapter,
     conns: Conns,
     model: Arc<Model>,
+    slow_path: Option<Shared>,
 }
 
 impl Link {
+    /// Says whom the proxies ask about messages. Before that no connection reaches them.
+    pub(super) fn attach(&mut self, slow_path: &Shared) {
+        self.slow_path = Some(slow_path.clone());
+    }
+
     /// A connection of a class begins; what its initiator sends comes in as `forward.seen`.
     pub fn begin(&mut self, class: ClassId, forward: &Leg) {
-        let inspect = self.model.class(class).inspect.as_ref();
-        let Some(inspect) = inspect else {
+        let proxy = self.model.tls_proxy(class);
+        let (Some(proxy), Some(slow_path)) = (proxy, &self.slow_path) else {
             return;
         };
-        let Some(proxy) = inspect.tls_proxy.clone() else {
-            return;
-        };
-        let place = |interface: u8, address, port| Place {
+        let channel = Channel::of(&self.model, class, forward);
+        let [dialler, dialled] = channel.ends.map(|(interface, socket)| Place {
             interface: self.model.interface(InterfaceId(interface)).name.clone(),
-            address: SocketAddr::new(std::net::IpAddr::V4(address), port),
-        };
-        let Leg {
-            ingress,
-            egress,
-            sent,
-            ..
-        } = *forward;
-        let level = |interface| self.model.interface(InterfaceId(interface)).level;
-        // Addresses of the more trusted side are the ones that are hidden.
-        let sides = match level(ingress) < level(egress) {
-            true => Sides {
-                forward: Way::Inbound,
-                real: egress,
-                mapped: ingress,
-                peer: SocketAddrV4::new(sent.src, sent.sport),
-            },
-            false => Sides {
-                forward: Way::Outbound,
-                real: ingress,
-                mapped: egress,
-                peer: SocketAddrV4::new(sent.dst, sent.dport),
-            },
-        };
+            address: SocketAddr::V4(socket),
+        });
         let conn = ProxiedConn {
-            proxy,
-            map: inspect.map.clone(),
-            sides,
-            dialler: place(ingress, sent.src, sent.sport),
-            dialled: place(egress, sent.dst, sent.dport),
+            proxy: proxy.to_owned(),
+            slow_path: slow_path.clone(),
+            channel,
+            dialler,
+            dialled,
         };
         lock(&self.conns.0).insert(ends(&forward.seen), conn);
     }

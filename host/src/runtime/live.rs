@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, MSIX_VECTORS};
@@ -14,7 +14,7 @@ use vmm_sys_util::poll::PollContext;
 
 use super::effects::{Surroundings, perform};
 use super::link::{self, Link};
-use super::{Error, random};
+use super::{Error, Shared, lock, random};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
 use crate::nic::{self, Inheritance, Nic};
@@ -36,7 +36,7 @@ pub enum Tables {
 /// A running card and the slow path beside it.
 pub struct Live<L> {
     nic: Nic,
-    slow_path: SlowPath,
+    slow_path: Shared,
     outside: Outside<L>,
     adopted: Adopted,
     /// Ring errors that the log knows of.
@@ -61,7 +61,7 @@ impl<L: FnMut(&Event)> Live<L> {
         tables: Tables,
         model: Arc<Model>,
         image: &Image,
-        proxies: Option<Link>,
+        mut proxies: Option<Link>,
         log: L,
     ) -> Result<Self, Error> {
         let (mut nic, inheritance) = match tables {
@@ -79,13 +79,17 @@ impl<L: FnMut(&Event)> Live<L> {
             seed: random(),
             has_proxy: proxies.is_some(),
         });
+        let mut effects = Vec::new();
+        let adopted = slow_path.adopt(now, &inherited, &mut effects);
+        let mut slow_path = Arc::new(Mutex::new(slow_path));
+        if let Some(proxies) = &mut proxies {
+            proxies.attach(&slow_path);
+        }
         let mut outside = Outside {
             log,
             proxies,
             refused: BTreeMap::new(),
         };
-        let mut effects = Vec::new();
-        let adopted = slow_path.adopt(now, &inherited, &mut effects);
         perform(now, &mut nic, &mut slow_path, effects, &mut outside)?;
         nic.load_policy(&image.acl, &image.destinations)?;
         nic.set_control(CONTROL_ENABLE | CONTROL_DROP_NOT_SYN)?;
@@ -138,12 +142,15 @@ impl<L: FnMut(&Event)> Live<L> {
     /// Does what is due and serves a batch of punted frames. Returns whether there may be more.
     pub fn turn(&mut self, now: Time) -> Result<bool, Error> {
         let mut effects = Vec::new();
-        if self.slow_path.next_deadline().is_some_and(|due| due <= now) {
-            self.slow_path.poll(now, &mut effects);
+        {
+            let mut slow_path = lock(&self.slow_path);
+            if slow_path.next_deadline().is_some_and(|due| due <= now) {
+                slow_path.poll(now, &mut effects);
+            }
         }
-        let slow_path = &mut self.slow_path;
+        let slow_path = &self.slow_path;
         let taken = self.nic.take_punts(BATCH, |metadata, frame| {
-            slow_path.handle_punt(now, metadata, frame, &mut effects);
+            lock(slow_path).handle_punt(now, metadata, frame, &mut effects);
         })?;
         let sent = self.take_proxied(now, &mut effects);
         perform(
@@ -173,8 +180,7 @@ impl<L: FnMut(&Event)> Live<L> {
             let Ok(Some(length)) = proxies.receive(&mut packet) else {
                 return count;
             };
-            self.slow_path
-                .handle_proxied(now, &packet[..length], effects);
+            lock(&self.slow_path).handle_proxied(now, &packet[..length], effects);
         }
         BATCH
     }
@@ -195,8 +201,8 @@ impl<L: FnMut(&Event)> Live<L> {
     }
 
     /// The slow path.
-    pub fn slow_path(&self) -> &SlowPath {
-        &self.slow_path
+    pub fn slow_path(&self) -> MutexGuard<'_, SlowPath> {
+        lock(&self.slow_path)
     }
 
     /// Frames that were lost between host and card, by reason.
@@ -206,7 +212,7 @@ impl<L: FnMut(&Event)> Live<L> {
 
     /// How long nothing needs to be done unless the card says so.
     fn sleep(&self, now: Time) -> Duration {
-        let due = self.slow_path.next_deadline();
+        let due = lock(&self.slow_path).next_deadline();
         let left = due.map_or(LONGEST_SLEEP, |due| {
             due.saturating_sub(now).min(LONGEST_SLEEP)
         });

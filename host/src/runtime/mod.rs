@@ -28,7 +28,7 @@ pub mod report;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use layout::csr::{CONTROL_DROP_NOT_SYN, CONTROL_ENABLE, CONTROL_PROMISCUOUS};
 use layout::desc::{Metadata, Verdict as CardVerdict};
@@ -64,6 +64,14 @@ pub enum Error {
     /// Card and slow path hand a frame to each other for ever.
     #[error("a frame went between card and host {ROUNDS} times without an end")]
     Loop,
+}
+
+/// The slow path of a card that runs: the proxies' thread asks it what messages mean.
+pub(crate) type Shared = Arc<Mutex<SlowPath>>;
+
+/// What is behind a lock, also when its holder panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A card in lock-step and the slow path beside it.
@@ -263,9 +271,9 @@ impl Runtime {
             .acl_index(metadata.generation, metadata.ace)
             .and_then(|index| self.image.acl_origins.get(index));
         let nat = self
-            .image
-            .destination_origins
-            .get(usize::from(metadata.destination));
+            .nic
+            .destination_index(metadata.destination)
+            .and_then(|index| self.image.destination_origins.get(index));
         Origin {
             ace: ace.copied().and_then(AclOrigin::ace),
             nat: nat.copied().and_then(DestinationOrigin::nat),

@@ -9,6 +9,8 @@ pub mod checksum;
 pub mod packet;
 /// In-place edits: addresses, ports, MACs, VLAN tag.
 pub mod edit;
+/// Whole datagrams: joined, given another payload, cut.
+pub mod datagram;
 /// ARP messages.
 pub mod arp;
 /// ICMP echo replies and the packet quoted by an ICMP error.

@@ -181,6 +181,17 @@ impl Xlates {
         model: &Model,
         request: Request,
     ) -> Result<Handle, Exhausted> {
+        self.acquire_at(now, model, request, request.real.1)
+    }
+
+    /// As [`Xlates::acquire`]; one that is made gets the port `wish` if it may have it and that is free.
+    pub fn acquire_at(
+        &mut self,
+        now: Time,
+        model: &Model,
+        request: Request,
+        wish: u16,
+    ) -> Result<Handle, Exhausted> {
         let NatSource::Dynamic { pool, .. } = &model.nat_rule(request.rule).source else {
             return Err(Exhausted::Addresses);
         };
@@ -190,14 +201,21 @@ impl Xlates {
         let handle = match found {
             Some(handle) => handle,
             None if self.slab.len() >= self.limits.xlates => return Err(Exhausted::Table),
-            None => self.build(now, model, pool, request)?,
+            None => self.build(now, model, pool, request, wish)?,
         };
-        if let Some(xlate) = self.slab.get_mut(handle) {
-            xlate.conns += 1;
-            xlate.used = now;
-            self.due.set(handle, xlate.due.take(), None);
-        }
+        self.hold(now, handle);
         Ok(handle)
+    }
+
+    /// One more connection uses a translation. `false` if it is gone.
+    pub fn hold(&mut self, now: Time, handle: Handle) -> bool {
+        let Some(xlate) = self.slab.get_mut(handle) else {
+            return false;
+        };
+        xlate.conns += 1;
+        xlate.used = now;
+        self.due.set(handle, xlate.due.take(), None);
+        true
     }
 
     /// A connection ended. Returns the translation if it ends with it.
@@ -241,12 +259,13 @@ impl Xlates {
         model: &Model,
         pool: &Pool,
         request: Request,
+        wish: u16,
     ) -> Result<Handle, Exhausted> {
         let (address, port) = match self.whole_address(pool, request.rule) {
             Some(address) => (address, None),
             None if !request.has_port => return Err(Exhausted::Addresses),
             None => {
-                let (address, port) = self.address_and_port(model, pool, &request)?;
+                let (address, port) = self.address_and_port(model, pool, &request, wish)?;
                 (address, Some(port))
             }
         };
@@ -300,11 +319,12 @@ impl Xlates {
         model: &Model,
         pool: &Pool,
         request: &Request,
+        wish: u16,
     ) -> Result<(Ipv4Addr, u16), Exhausted> {
         let range = suitable(pool, request);
         let host = (request.rule, request.real.0);
         if pool.block_allocation {
-            return self.port_of_block(model, pool, request);
+            return self.port_of_block(model, pool, request, wish);
         }
         let sticky = self.sticky.get(&host).map(|(address, _)| *address);
         let shared = pool.pat.count();
@@ -322,7 +342,7 @@ impl Xlates {
             .chain(interface.map(|own| own.address()))
             .map(Ipv4Addr::from);
         for address in sticky.into_iter().chain(addresses) {
-            if let Some(port) = self.port_of(model, pool, request, address, &range) {
+            if let Some(port) = self.port_of(model, pool, request, address, &range, wish) {
                 if pool.round_robin && sticky != Some(address) {
                     let state = self.rules.entry(request.rule).or_default();
                     state.turn = pool
@@ -342,6 +362,7 @@ impl Xlates {
         model: &Model,
         pool: &Pool,
         request: &Request,
+        wish: u16,
     ) -> Result<(Ipv4Addr, u16), Exhausted> {
         let host = (request.rule, request.real.0);
         let mut blocks = self.blocks.of(host);
@@ -350,9 +371,8 @@ impl Xlates {
             .flat_map(|range| (range.low..=range.high).map(Ipv4Addr::from));
         loop {
             for (address, block) in blocks {
-                if let Some(port) =
-                    self.port_of(model, pool, request, address, &ports::block_ports(block))
-                {
+                let range = ports::block_ports(block);
+                if let Some(port) = self.port_of(model, pool, request, address, &range, wish) {
                     return Ok((address, port));
                 }
             }
@@ -369,6 +389,7 @@ impl Xlates {
         request: &Request,
         address: Ipv4Addr,
         range: &RangeInclusive<u16>,
+        wish: u16,
     ) -> Option<u16> {
         if self.whole.contains_key(&address) {
             return None;
@@ -376,7 +397,6 @@ impl Xlates {
         let key = ports_key(pool, request, address);
         self.in_use(model, pool, request, address);
         let in_use = self.ports.get_mut(&key)?;
-        let wish = request.real.1;
         let keeps = range.contains(&wish) || !pool.flat && !pool.block_allocation;
         let start = self.random.within(*range.start(), *range.end());
         let found = Some(wish)

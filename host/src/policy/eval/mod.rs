@@ -8,6 +8,8 @@
 mod access;
 /// Un-NAT, source NAT and the reverse-path check.
 mod nat;
+/// Connections that an inspector lets through.
+mod pinhole;
 
 use std::net::Ipv4Addr;
 
@@ -21,6 +23,7 @@ use access::{ingress_access, listed, same_security};
 use nat::{in_pat_pool, reverse, source, untranslate};
 
 pub(super) use access::first_match;
+pub use pinhole::{Through, decide_through, translate_source};
 
 /// IP protocol numbers this module cares about.
 pub(super) const ICMP: u8 = 1;
@@ -31,20 +34,7 @@ pub(super) const UDP: u8 = 17;
 /// and ports as on the wire, for ICMP the identifier as source port and `type << 8 | code` as destination port.
 /// An interface number that does not exist counts as shut down.
 pub fn decide(model: &Model, key: &Key) -> Decision {
-    let mut decision = Decision {
-        verdict: Verdict::Permit,
-        untranslate: None,
-        destination: key.dst,
-        destination_port: key.dport,
-        egress: None,
-        ingress_acl: None,
-        egress_acl: None,
-        source: SourceTranslation::None,
-        reverse: None,
-        per_session: false,
-        inspect: None,
-        settings: None,
-    };
+    let mut decision = Decision::permitted(key);
     decision.verdict = match walk(model, key, &mut decision) {
         Ok(verdict) => verdict,
         Err(reason) => Verdict::Drop(reason),
@@ -173,22 +163,36 @@ fn route(model: &Model, untranslate: Option<Untranslate>, destination: u32) -> O
         };
         far.filter(|_| !rule.route_lookup)
     });
-    model
-        .routes
-        .iter()
-        .position(|route| {
-            route.destination.contains(destination)
-                && divert.is_none_or(|interface| interface == route.interface)
-        })
-        .map(|index| {
-            let route = &model.routes[index];
-            Egress {
-                interface: route.interface,
-                next_hop: route.gateway.unwrap_or(destination),
-                route: index,
-                diverted: divert.is_some(),
-            }
-        })
+    match divert {
+        Some(interface) => route_through(model, interface, destination),
+        None => first_route(model, destination, |_| true),
+    }
+}
+
+/// Next hop of a destination behind a given interface.
+fn route_through(model: &Model, interface: InterfaceId, destination: u32) -> Option<Egress> {
+    let egress = first_route(model, destination, |own| own == interface)?;
+    Some(Egress {
+        diverted: true,
+        ..egress
+    })
+}
+
+fn first_route(
+    model: &Model,
+    destination: u32,
+    may_leave_by: impl Fn(InterfaceId) -> bool,
+) -> Option<Egress> {
+    let mut routes = model.routes.iter().enumerate();
+    let (index, route) = routes.find(|(_, route)| {
+        route.destination.contains(destination) && may_leave_by(route.interface)
+    })?;
+    Some(Egress {
+        interface: route.interface,
+        next_hop: route.gateway.unwrap_or(destination),
+        route: index,
+        diverted: false,
+    })
 }
 
 /// Whether the translation is one of `xlate per-session permit`.

@@ -1,6 +1,6 @@
 //! Card, clock and frames for the tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use layout::desc::{
 use layout::table::{Adjacency, FlowEntry, FlowStats, Interface, Key};
 
 use crate::flow::{Limits, Time, conn};
+use crate::punt::inspect::cover::SeenEnd;
 use crate::punt::{Adopted, Effect, Inherited, Report, Resolution, Setup, SlowPath};
 use crate::wire::packet::{ICMP, TCP, UDP};
 use crate::wire::{Mac, Packet, Tuple, edit};
@@ -50,6 +51,8 @@ pub struct Bench {
     pub dialled: Vec<Tuple>,
     /// What the proxy was given.
     pub proxied: Vec<Vec<u8>>,
+    /// Ends that the card hands over.
+    pub pinholes: BTreeSet<SeenEnd>,
     pub log: Vec<String>,
     /// The card takes no entries.
     pub is_full: bool,
@@ -100,6 +103,7 @@ impl Bench {
             sent: Vec::new(),
             dialled: Vec::new(),
             proxied: Vec::new(),
+            pinholes: BTreeSet::new(),
             log: Vec::new(),
             is_full: false,
             epoch: 0,
@@ -245,6 +249,7 @@ impl Bench {
                 Effect::BeginProxied { forward, .. } => self.dialled.push(forward.seen),
                 Effect::EndProxied { seen } => self.dialled.retain(|known| *known != seen),
                 Effect::Terminate { datagram } => self.proxied.push(datagram),
+                Effect::SetPinholes { ends } => self.pinholes = ends,
                 Effect::Log(event) => self.log.push(event.to_string()),
             }
         }

@@ -7,6 +7,7 @@ mod stories;
 /// What holds for every packet sequence.
 mod properties;
 /// Connections that end at a proxy.
+mod inspection;
 mod proxy;
 /// Runtimes that take over what another left on the card.
 mod restarts;

@@ -1,0 +1,349 @@
+//! Inspection of signalling: what messages say is translated, what they announce is let through.
+//!
+//! Comes in: messages of connections whose class names an inspector, as datagrams that were punted or as text that a
+//! proxy took out of a stream. Goes out: the message, or that it must not go on. Translations and pinholes that follow
+//! are kept here, beside those of the packets, so that a packet finds what a message announced.
+
+/// Ends of pinholes as entries of the card.
+pub mod cover;
+/// A connection whose text is inspected.
+mod channel;
+/// Messages in datagrams.
+mod datagram;
+/// Ends that messages announce.
+mod ends;
+/// Pinholes.
+mod pinholes;
+/// Translations of what messages say.
+mod translator;
+
+use crate::config::ast::mpf::InspectProtocol;
+use crate::flow::seeded::{Map, Seeded};
+use crate::flow::{Direction, Handle, Time};
+use crate::policy::model::{ClassId, InterfaceId};
+use crate::policy::{Model, Through};
+use crate::punt::effect::Effect;
+use crate::punt::event::Event;
+use crate::punt::slow_path::SlowPath;
+use crate::sip::rules::Names;
+use crate::sip::{self, Arrival, Inspector, Limits, Pinhole, Place, Purpose, Rules, Timeouts, Way};
+pub use channel::Channel;
+use channel::number;
+use cover::SeenEnd;
+use ends::{Ends, RealEnd};
+use pinholes::Pinholes;
+pub(super) use pinholes::{Open, PinholeKey};
+use translator::ByRules;
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inspected {
+    /// It goes on as this.
+    Forward(Vec<u8>),
+    /// It is dropped.
+    Drop(&'static str),
+    /// It is dropped, and its connection ends.
+    End {
+        /// Why.
+        reason: &'static str,
+        /// By a reset.
+        is_reset: bool,
+    },
+}
+
+/// Inspectors, and what they let through.
+#[derive(Clone, Debug)]
+pub(super) struct Inspection {
+    inspectors: Vec<Inspector>,
+    /// The inspector of each class.
+    of_class: Vec<Option<usize>>,
+    faults: Vec<String>,
+    timeouts: Timeouts,
+    ends: Ends,
+    pub(super) pinholes: Pinholes,
+    /// Pinholes through which connections began.
+    entered: Map<Handle, PinholeKey>,
+}
+
+impl Inspection {
+    /// An inspector for each inspect map: classes with the same map share it, since what one side subscribes to comes by
+    /// a connection of the other's.
+    pub fn new(model: &Model, seed: u64) -> Self {
+        let mut made: Vec<(Option<&str>, Option<usize>)> = Vec::new();
+        let (mut inspectors, mut faults) = (Vec::new(), Vec::new());
+        let timeouts = Timeouts::of(&model.timeouts);
+        let mut of_class = Vec::new();
+        for class in &model.classes {
+            let inspect = class.inspect.as_ref();
+            let sip = inspect.filter(|inspect| inspect.protocol == InspectProtocol::Sip);
+            let Some(map) = sip.map(|inspect| inspect.map.as_deref()) else {
+                of_class.push(None);
+                continue;
+            };
+            if let Some((_, known)) = made.iter().find(|(name, _)| *name == map) {
+                of_class.push(*known);
+                continue;
+            }
+            let number = match rules(model, map) {
+                Ok(rules) => {
+                    inspectors.push(Inspector::new(sip::Setup {
+                        rules,
+                        timeouts: timeouts.clone(),
+                        limits: Limits::default(),
+                        seed,
+                        ..sip::Setup::default()
+                    }));
+                    Some(inspectors.len() - 1)
+                }
+                Err(unusable) => {
+                    faults.push(unusable.to_string());
+                    None
+                }
+            };
+            made.push((map, number));
+            of_class.push(number);
+        }
+        Self {
+            inspectors,
+            of_class,
+            faults,
+            timeouts,
+            ends: Ends::new(MOST_ENDS, seed),
+            pinholes: Pinholes::new(seed),
+            entered: Map::with_hasher(Seeded(seed)),
+        }
+    }
+
+    /// When [`SlowPath::poll_inspection`] has something to do.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let inspectors = self.inspectors.iter().map(Inspector::next_deadline);
+        let others = [self.ends.next_deadline(), self.pinholes.next_deadline()];
+        inspectors.chain(others).flatten().min()
+    }
+}
+
+/// What a map asks for; a class without a map has the defaults.
+fn rules(model: &Model, map: Option<&str>) -> Result<Rules, sip::rules::Unusable> {
+    let mut maps = model.inspect_maps.iter();
+    let map = map.and_then(|name| {
+        maps.find(|map| map.protocol == InspectProtocol::Sip && map.name.node == name)
+    });
+    match map {
+        Some(map) => Rules::of(map, Names::of(model)),
+        None => Ok(Rules::default()),
+    }
+}
+
+impl SlowPath {
+    /// Inspect maps that cannot be used, in words. Messages that they were to judge do not pass.
+    pub fn inspection_faults(&self) -> &[String] {
+        &self.inspection.faults
+    }
+
+    /// The inspectors of SIP.
+    pub fn inspectors(&self) -> &[Inspector] {
+        &self.inspection.inspectors
+    }
+
+    /// Pinholes open.
+    pub fn open_pinholes(&self) -> usize {
+        self.inspection.pinholes.len()
+    }
+
+    /// Judges and translates one message of a connection.
+    pub fn inspect(
+        &mut self,
+        now: Time,
+        channel: &Channel,
+        direction: Direction,
+        bytes: &[u8],
+        effects: &mut Vec<Effect>,
+    ) -> Inspected {
+        let model = self.model.clone();
+        let inspection = &mut self.inspection;
+        let number = inspection.of_class.get(usize::from(channel.class.0));
+        let Some(number) = number.copied().flatten() else {
+            return Inspected::End {
+                reason: "its inspect map cannot be used",
+                is_reset: true,
+            };
+        };
+        let place = |(interface, socket)| Place {
+            interface: &model.interface(InterfaceId(interface)).name,
+            socket,
+        };
+        let [source, destination] = channel.between(direction).map(place);
+        let arrival = Arrival {
+            now,
+            way: channel.way(direction),
+            protocol: channel.protocol,
+            is_tls: channel.is_tls,
+            source,
+            destination,
+        };
+        let mut translator = ByRules {
+            now,
+            model: &model,
+            channel,
+            timeouts: &inspection.timeouts,
+            xlates: &mut self.xlates,
+            ends: &mut inspection.ends,
+            effects,
+        };
+        let mut wanted = Vec::new();
+        let inspector = &mut inspection.inspectors[number];
+        inspector.handle_message(&arrival, bytes, &mut translator, &mut wanted);
+        let end = self.carry_out(now, number, Some(channel), wanted, effects);
+        end.unwrap_or(Inspected::Drop("not inspected"))
+    }
+
+    /// Does what an inspector wants; gives what becomes of the message. Without a channel nothing opens.
+    fn carry_out(
+        &mut self,
+        now: Time,
+        inspector: usize,
+        channel: Option<&Channel>,
+        wanted: Vec<sip::Effect>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Inspected> {
+        let mut end = None;
+        for effect in wanted {
+            match effect {
+                sip::Effect::Forward(bytes) => end = Some(Inspected::Forward(bytes)),
+                sip::Effect::Drop(reason) => end = Some(Inspected::Drop(reason.name())),
+                sip::Effect::DropConnection(reason) => {
+                    end = Some(Inspected::End {
+                        reason: reason.name(),
+                        is_reset: false,
+                    });
+                }
+                sip::Effect::Reset(reason) => {
+                    end = Some(Inspected::End {
+                        reason: reason.name(),
+                        is_reset: true,
+                    });
+                }
+                sip::Effect::OpenPinhole { id, pinhole } => {
+                    let key = PinholeKey { inspector, id };
+                    if let Some(channel) = channel {
+                        self.open_pinhole(now, key, channel, &pinhole);
+                    }
+                }
+                sip::Effect::ClosePinhole { id } => {
+                    self.close_pinhole(now, PinholeKey { inspector, id }, effects);
+                }
+                sip::Effect::Log(event) => effects.push(Effect::Log(Event {
+                    severity: event.severity,
+                    id: event.id,
+                    text: event.text,
+                })),
+            }
+        }
+        end
+    }
+
+    fn open_pinhole(&mut self, now: Time, key: PinholeKey, channel: &Channel, pinhole: &Pinhole) {
+        let Pinhole {
+            purpose,
+            protocol,
+            way,
+            to,
+            from,
+            idle,
+        } = *pinhole;
+        if self.inspection.pinholes.len() >= MOST_PINHOLES {
+            self.inspection.inspectors[key.inspector].handle_closed(key.id);
+            return;
+        }
+        let proto = number(protocol);
+        let (ingress, egress, seen) = match way {
+            Way::Inbound => (channel.mapped, channel.real, to.mapped),
+            Way::Outbound => (channel.real, channel.mapped, to.real),
+        };
+        let real = RealEnd {
+            interfaces: [channel.real, channel.mapped],
+            proto,
+            socket: to.real,
+        };
+        let lease = self.inspection.ends.get(&real);
+        let xlate = lease
+            .filter(|_| way == Way::Inbound)
+            .map(|lease| lease.xlate);
+        let xlate = xlate.filter(|xlate| self.xlates.hold(now, *xlate));
+        let through = Through {
+            egress: InterfaceId(egress),
+            destination: ((*to.real.ip()).into(), to.real.port()),
+            inspect: (purpose == Purpose::Signalling).then_some(channel.class),
+        };
+        let end = SeenEnd {
+            interface: ingress,
+            proto,
+            address: (*seen.ip()).into(),
+            port: seen.port(),
+        };
+        let open = Open::new(end, from, through, xlate, idle);
+        self.inspection.pinholes.open(now, key, open);
+    }
+
+    fn close_pinhole(&mut self, now: Time, key: PinholeKey, effects: &mut Vec<Effect>) {
+        let closed = self.inspection.pinholes.close(key);
+        if let Some(xlate) = closed.and_then(|open| open.xlate) {
+            self.release(now, xlate, effects);
+        }
+    }
+
+    /// A connection began through a pinhole.
+    pub(super) fn enter_pinhole(&mut self, now: Time, conn: Handle, key: PinholeKey) {
+        self.inspection.pinholes.enter(now, key);
+        self.inspection.entered.insert(conn, key);
+    }
+
+    /// A connection is over.
+    pub(super) fn leave_pinhole(&mut self, now: Time, conn: Handle) {
+        if let Some(key) = self.inspection.entered.remove(&conn) {
+            self.inspection.pinholes.leave(now, key);
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn poll_inspection(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for number in 0..self.inspection.inspectors.len() {
+            let mut wanted = Vec::new();
+            self.inspection.inspectors[number].handle_timeout(now, &mut wanted);
+            self.carry_out(now, number, None, wanted, effects);
+        }
+        while let Some(key) = self.inspection.pinholes.poll(now) {
+            self.inspection.inspectors[key.inspector].handle_closed(key.id);
+            self.close_pinhole(now, key, effects);
+        }
+        while let Some(xlate) = self.inspection.ends.poll(now) {
+            self.release(now, xlate, effects);
+        }
+        self.tell_pinholes(effects);
+    }
+
+    /// Tells the card which pinholes there are, if that changed. To be called before a message goes on that may have
+    /// opened one.
+    pub(super) fn tell_pinholes(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(ends) = self.inspection.pinholes.changes() {
+            effects.push(Effect::SetPinholes { ends });
+        }
+    }
+
+    /// How long a connection that carries SIP may be idle: `timeout sip`, zero for ever.
+    pub(super) fn signalling_idle(&self, class: Option<ClassId>) -> Option<Time> {
+        self.carries_sip(class)?;
+        Some(self.inspection.timeouts.sip.unwrap_or_default())
+    }
+
+    /// A class, if it inspects SIP.
+    pub(super) fn carries_sip(&self, class: Option<ClassId>) -> Option<ClassId> {
+        let inspect = self.model.class(class?).inspect.as_ref()?;
+        (inspect.protocol == InspectProtocol::Sip).then_some(class?)
+    }
+}
+
+/// Ends whose translation is held; more than that are refused.
+const MOST_ENDS: usize = 16_384;
+/// Pinholes; more than that are not opened.
+const MOST_PINHOLES: usize = 65_536;
