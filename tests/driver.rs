@@ -344,7 +344,7 @@ fn a_pinhole_makes_the_card_hand_over_what_the_policy_denies() {
             local: true,
             ..Destination::default()
         };
-        let mut reasons = |nic: &mut Nic, pinholes: &[Destination]| {
+        let reasons = |nic: &mut Nic, pinholes: &[Destination]| {
             nic.set_pinholes(pinholes).expect("there is room");
             for port in [4000, 5000, 7000] {
                 feed(nic, 0, &udp(CLIENT, port, SERVER, port));

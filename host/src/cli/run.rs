@@ -91,6 +91,9 @@ fn serve(
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;
+    for fault in live.slow_path().inspection_faults() {
+        eprintln!("postern: {fault}; messages that it was to judge do not pass");
+    }
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
     for (reason, frames) in live.refused() {

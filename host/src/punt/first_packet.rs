@@ -39,11 +39,17 @@ impl SlowPath {
         let model = self.model.clone();
         let tuple = arrival.packet.tuple;
         let key = tuple.key(arrival.ingress);
-        let pinhole = self.inspection.pinholes.find(arrival.ingress, &tuple);
+        let decision = decide(&model, &key);
+        let pinholes = &self.inspection.pinholes;
+        let pinhole = match decision.verdict {
+            // What may pass anyway does so as its own line says.
+            PolicyVerdict::Permit => None,
+            _ => pinholes.find(arrival.ingress, &tuple),
+        };
         let pinhole = pinhole.map(|(key, open)| (key, *open));
         let decision = match &pinhole {
             Some((_, open)) => decide_through(&model, &key, &open.through),
-            None => decide(&model, &key),
+            None => decision,
         };
         let acl = decision
             .ingress_acl

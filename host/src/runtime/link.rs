@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
@@ -134,10 +134,14 @@ impl Link {
             return;
         };
         let channel = Channel::of(&self.model, class, forward);
-        let [dialler, dialled] = channel.ends.map(|(interface, socket)| Place {
+        let place = |interface, address, port| Place {
             interface: self.model.interface(InterfaceId(interface)).name.clone(),
-            address: SocketAddr::V4(socket),
-        });
+            address: SocketAddr::new(IpAddr::V4(address), port),
+        };
+        // The proxy speaks with these addresses, so they are those that each side sees.
+        let Leg { sent, .. } = *forward;
+        let dialler = place(forward.ingress, sent.src, sent.sport);
+        let dialled = place(forward.egress, sent.dst, sent.dport);
         let conn = ProxiedConn {
             proxy: proxy.to_owned(),
             slow_path: slow_path.clone(),
@@ -171,7 +175,7 @@ impl AsRawFd for Link {
 }
 
 fn ends(seen: &Tuple) -> (SocketAddr, SocketAddr) {
-    let end = |address, port| SocketAddr::new(std::net::IpAddr::V4(address), port);
+    let end = |address, port| SocketAddr::new(IpAddr::V4(address), port);
     (end(seen.src, seen.sport), end(seen.dst, seen.dport))
 }
 

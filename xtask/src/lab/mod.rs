@@ -5,12 +5,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 
 use clap::Args;
 
 use crate::networks::{Lab, Side};
-use crate::process::{Failure, Result, at, root, target};
+use crate::process::{Failure, Result, at, capture as capture_of, root, target};
 use crate::programs;
 use crate::requirements::{self, FEDERATION, SIMULATION};
 
@@ -22,6 +22,8 @@ mod firewall;
 mod sip;
 /// Their users.
 mod user;
+/// What users hear of each other.
+mod media;
 /// XMPP servers.
 mod xmpp;
 /// Child processes that end with us.
@@ -132,7 +134,26 @@ impl Scene {
         }
         told.push(sip::search_leaks(&self.offices)?);
         told.extend(xmpp::ping(&self.xmpp)?);
+        told.push(self.search_headers()?);
         Ok(told)
+    }
+
+    /// Looks for packets with an address of the inside in what was captured outside.
+    fn search_headers(&self) -> Result<String> {
+        let path = self.folder.join("outside.pcap");
+        let read = |filter: &str| {
+            let mut command = Command::new("tcpdump");
+            command.args(["-n", "-t", "-r"]).arg(&path).arg(filter);
+            capture_of(&mut command)
+        };
+        let (all, leaks) = (read("ip")?, read("net 10.0.0.0/8")?);
+        match leaks.lines().next() {
+            Some(leak) => Err(Failure::Check(format!("seen outside: {leak}"))),
+            None => Ok(format!(
+                "outside: {} packets captured, none from or to an inside address",
+                all.lines().count()
+            )),
+        }
     }
 }
 

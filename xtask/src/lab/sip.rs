@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use super::certificates::Authority;
+use super::media::PACKETS;
 use super::process;
 use super::user::User;
 use crate::networks::{FAR, Lab, Side};
@@ -132,7 +133,8 @@ pub fn talk(lab: &Lab, caller: &Presence, callee: &Presence) -> Result<String> {
         }
     }
     Ok(format!(
-        "SIP, {} to {}: OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK and BYE over mutual TLS",
+        "SIP, {} to {}: OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK and BYE over mutual TLS; \
+         {PACKETS} RTP packets and one of RTCP there and back",
         caller.domain, caller.other_domain
     ))
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::UdpSocket;
 
+use super::media::Media;
 use super::sip::Presence;
 use crate::networks::Lab;
 use crate::process::{Failure, Result};
@@ -17,8 +18,7 @@ pub struct User {
     domain: &'static str,
     /// Own address and port.
     contact: String,
-    /// Of the media it would receive.
-    media: String,
+    media: Media,
     tag: String,
     count: u32,
 }
@@ -38,19 +38,20 @@ impl User {
     /// A user at a port beside a server.
     pub fn new(lab: &Lab, server: &Presence, port: u16) -> Result<Self> {
         let contact = format!("{}:{port}", server.address);
+        let media = Media::new(lab, server.side, server.address, port + 40_000)?;
         let socket = lab.datagrams(server.side, &contact).map_err(failed)?;
         Ok(Self {
             socket,
             server: format!("{}:5060", server.address),
             domain: server.domain,
-            media: server.address.to_owned(),
+            media,
             contact,
             tag: format!("t{port}"),
             count: 0,
         })
     }
 
-    /// Asks the other enterprise, subscribes and gets the state, writes, calls and hangs up.
+    /// Asks the other enterprise, subscribes and gets the state, writes, calls, is heard, and hangs up.
     pub fn talk_to(&mut self, other_domain: &str) -> Result {
         let bob = format!("sip:bob@{other_domain}");
         self.ask("OPTIONS", &bob, "", "")?;
@@ -59,7 +60,7 @@ impl User {
         self.wait_for(&["SUBSCRIBE 2", "NOTIFY"])?;
         let hello = format!("hello from {}", self.domain);
         self.ask("MESSAGE", &bob, "Content-Type: text/plain\r\n", &hello)?;
-        let offer = self.session(40_000);
+        let offer = self.media.description();
         let answer = self.ask("INVITE", &bob, "Content-Type: application/sdp\r\n", &offer)?;
         let dialog = Dialog {
             target: inside_brackets(answer.field("Contact")?),
@@ -72,14 +73,17 @@ impl User {
             call: answer.field("Call-ID")?.to_owned(),
         };
         self.send_within("ACK", &dialog)?;
+        self.media.talk(answer.body())?;
         self.count += 1;
         self.send_within("BYE", &dialog)?;
         self.wait_for(&["BYE 2"]).map(drop)
     }
 
-    /// Takes one call, until the caller hangs up.
+    /// Takes one call and says what it hears, until the caller hangs up.
     pub fn take_call(&mut self) -> Result {
-        self.wait_for(&["INVITE", "ACK", "BYE"]).map(drop)
+        self.wait_for(&["INVITE", "ACK"])?;
+        self.media.listen()?;
+        self.wait_for(&["BYE"]).map(drop)
     }
 
     fn ask(&mut self, method: &str, target: &str, extra: &str, body: &str) -> Result<Message> {
@@ -163,7 +167,7 @@ impl User {
         };
         answer += &format!("To: {to}{tag}\r\nContact: <sip:bob@{}>\r\n", self.contact);
         let body = match request.kind().as_str() {
-            "INVITE" => self.session(41_000),
+            "INVITE" => self.media.description(),
             _ => String::new(),
         };
         if !body.is_empty() {
@@ -173,15 +177,6 @@ impl User {
             "{answer}Content-Length: {}\r\n\r\n{body}",
             body.len()
         ))
-    }
-
-    /// A description of a call (RFC 8866).
-    fn session(&self, port: u16) -> String {
-        let media = &self.media;
-        format!(
-            "v=0\r\no=user 1 1 IN IP4 {media}\r\ns=-\r\nc=IN IP4 {media}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
-        )
     }
 
     fn put(&self, text: &str) -> Result {
@@ -220,6 +215,10 @@ impl Message {
         })
     }
 
+    fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
     fn field(&self, name: &str) -> Result<&str> {
         let head = self.0.split("\r\n\r\n").next().unwrap_or_default();
         let mut values = head.lines().filter_map(|line| line.split_once(':'));
@@ -237,6 +236,7 @@ fn inside_brackets(value: &str) -> String {
     inner.map_or(value, |(inner, _)| inner).to_owned()
 }
 
-fn failed(error: io::Error) -> Failure {
+/// A socket that does not do as it should.
+pub fn failed(error: io::Error) -> Failure {
     Failure::Check(error.to_string())
 }

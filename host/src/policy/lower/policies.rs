@@ -8,7 +8,7 @@ use crate::config::ast::mpf::{
 };
 use crate::config::{Diagnostic, Name, Span, Spanned};
 use crate::policy::model::{
-    AclId, Class, ClassSelector, Inspection, InterfaceId, Model, ServiceMatch,
+    AclId, Class, ClassId, ClassSelector, Inspection, InterfaceId, Model, ServiceMatch,
 };
 use crate::policy::range::PortSet;
 
@@ -28,6 +28,32 @@ pub(super) fn lower(config: &Config, model: &mut Model, findings: &mut Findings)
         service_policy(config, policy, model, findings);
     }
     model.classes.truncate(LIMIT);
+    for index in 0..model.classes.len() {
+        let answering = answering(config, &model.classes, index);
+        if let Some(inspect) = &mut model.classes[index].inspect {
+            inspect.answering = answering;
+        }
+    }
+}
+
+/// The class that has the same inspect map as another one, and its proxy's trustpoints the other way round.
+fn answering(config: &Config, classes: &[Class], index: usize) -> Option<ClassId> {
+    let trust_points = |inspect: &Inspection| {
+        let name = inspect.tls_proxy.as_deref()?;
+        let mut proxies = config.tls_proxies.iter();
+        let proxy = proxies.find(|proxy| proxy.name.node == name)?;
+        let server = proxy.server_trust_point.as_ref()?.node.as_str();
+        Some((server, proxy.client_trust_point.as_ref()?.node.as_str()))
+    };
+    let own = classes[index].inspect.as_ref()?;
+    let (server, client) = trust_points(own)?;
+    let found = classes.iter().position(|class| {
+        class.inspect.as_ref().is_some_and(|other| {
+            (other.protocol, &other.map) == (own.protocol, &own.map)
+                && trust_points(other) == Some((client, server))
+        })
+    });
+    found.map(|found| ClassId(found as u16))
 }
 
 fn service_policy(
@@ -214,6 +240,7 @@ fn inspection(
         protocol: inspect.protocol,
         map: text(&inspect.map),
         tls_proxy: text(&inspect.tls_proxy),
+        answering: None,
         span,
     }
 }

@@ -338,6 +338,9 @@ pub struct Inspection {
     pub map: Option<String>,
     /// `tls-proxy`.
     pub tls_proxy: Option<String>,
+    /// The class of connections that the other side dials, whose proxy has the trustpoints of this one's the other way
+    /// round.
+    pub answering: Option<ClassId>,
     /// The `inspect` line.
     pub span: Span,
 }

@@ -251,7 +251,13 @@ impl SlowPath {
             from,
             idle,
         } = *pinhole;
-        if self.inspection.pinholes.len() >= MOST_PINHOLES {
+        let inspect = match purpose {
+            Purpose::Signalling => self.class_of_answers(channel, way),
+            Purpose::Media | Purpose::Control => None,
+        };
+        // What should be inspected and cannot be must not pass.
+        let is_blind = purpose == Purpose::Signalling && inspect.is_none();
+        if is_blind || self.inspection.pinholes.len() >= MOST_PINHOLES {
             self.inspection.inspectors[key.inspector].handle_closed(key.id);
             return;
         }
@@ -273,7 +279,7 @@ impl SlowPath {
         let through = Through {
             egress: InterfaceId(egress),
             destination: ((*to.real.ip()).into(), to.real.port()),
-            inspect: (purpose == Purpose::Signalling).then_some(channel.class),
+            inspect,
         };
         let end = SeenEnd {
             interface: ingress,
@@ -283,6 +289,15 @@ impl SlowPath {
         };
         let open = Open::new(end, from, through, xlate, idle);
         self.inspection.pinholes.open(now, key, open);
+    }
+
+    /// The class of a connection that is dialled because of what a channel said: who dials the other way meets another
+    /// proxy.
+    fn class_of_answers(&self, channel: &Channel, way: Way) -> Option<ClassId> {
+        if !channel.is_tls || way == channel.forward {
+            return Some(channel.class);
+        }
+        self.model.class(channel.class).inspect.as_ref()?.answering
     }
 
     fn close_pinhole(&mut self, now: Time, key: PinholeKey, effects: &mut Vec<Effect>) {

@@ -254,14 +254,14 @@ fn a_message_that_was_damaged_is_dropped() {
     assert_eq!(report.verdict, Verdict::Drop(Drop::UdpChecksum));
 }
 
-fn channel(bench: &Bench) -> Channel {
+fn channel_of(bench: &Bench) -> Channel {
     let end = |address: [u8; 4], port| SocketAddrV4::new(address.into(), port);
     let model = bench.path.model.clone();
     assert!(model.class(ClassId(0)).inspect.is_some());
     Channel {
         class: ClassId(0),
         protocol: crate::sip::Protocol::Tcp,
-        is_tls: true,
+        is_tls: false,
         forward: crate::sip::Way::Outbound,
         real: INSIDE,
         mapped: OUTSIDE,
@@ -272,7 +272,7 @@ fn channel(bench: &Bench) -> Channel {
 
 /// What a stream's message becomes.
 fn pass(bench: &mut Bench, text: &str) -> String {
-    let channel = channel(bench);
+    let channel = channel_of(bench);
     let mut effects = Vec::new();
     let inspected = bench.path.inspect(
         bench.now,
@@ -291,16 +291,16 @@ fn pass(bench: &mut Bench, text: &str) -> String {
 fn a_contact_behind_a_dynamic_rule_can_be_dialled_for_as_long_as_the_subscription_lasts() {
     let mut bench = bench();
     let text = "SUBSCRIBE sip:bob@partner.example SIP/2.0\r\n\
-        Via: SIP/2.0/TLS 10.0.0.2:5061;branch=z9hG4bK1\r\nFrom: <sip:alice@office.example>;tag=a\r\n\
+        Via: SIP/2.0/TCP 10.0.0.2:5061;branch=z9hG4bK1\r\nFrom: <sip:alice@office.example>;tag=a\r\n\
         To: <sip:bob@partner.example>\r\nCall-ID: presence\r\nCSeq: 1 SUBSCRIBE\r\nMax-Forwards: 70\r\n\
-        Event: presence\r\nExpires: 600\r\nContact: <sip:alice@10.0.0.9:5071;transport=tls>\r\n\
+        Event: presence\r\nExpires: 600\r\nContact: <sip:alice@10.0.0.9:5071;transport=tcp>\r\n\
         Content-Length: 0\r\n\r\n";
     let sent = pass(&mut bench, text);
     assert!(
-        sent.contains("Contact: <sip:alice@192.0.2.10:5071;transport=tls>"),
+        sent.contains("Contact: <sip:alice@192.0.2.10:5071;transport=tcp>"),
         "{sent}"
     );
-    assert!(sent.contains("Via: SIP/2.0/TLS 192.0.2.10:5062"), "{sent}");
+    assert!(sent.contains("Via: SIP/2.0/TCP 192.0.2.10:5062"), "{sent}");
 
     let dial = tuple(TCP, OTHER, 50_000, MAPPED, 5071);
     let report = bench.punt(OUTSIDE, Reason::Local, &frame(&dial, 2, 64), false);
@@ -348,4 +348,48 @@ access-group from_inside in interface inside
     let own = tuple(UDP, PHONE, 4000, FAR, 6000);
     let report = bench.punt(INSIDE, Reason::Local, &frame(&own, 0, 64), false);
     assert_eq!(report.verdict, Verdict::Forward, "{}", report.reason);
+}
+
+/// Classes of the real thing: one for each side that dials.
+fn proxied() -> Bench {
+    Bench::with_proxy(include_str!("../../../../tests/support/federation.cfg"))
+}
+
+#[test]
+fn a_contact_of_a_proxied_channel_is_dialled_through_the_proxy_of_the_other_side() {
+    let mut bench = proxied();
+    let class = |bench: &Bench, name: &str| {
+        let mut classes = bench.path.model.classes.iter();
+        let found = classes
+            .position(|class| class.name == name)
+            .expect("a class");
+        ClassId(found as u16)
+    };
+    let (ours, theirs) = (class(&bench, "ent_x_to_y"), class(&bench, "ent_y_to_x"));
+    let channel = Channel {
+        class: ours,
+        is_tls: true,
+        ..channel_of(&bench)
+    };
+    let text = "OPTIONS sip:bob@partner.example SIP/2.0\r\n\
+        Via: SIP/2.0/TLS 10.0.0.2:5061;branch=z9hG4bK1\r\nFrom: <sip:alice@office.example>;tag=a\r\n\
+        To: <sip:bob@partner.example>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
+        Contact: <sip:alice@10.0.0.9:5071;transport=tls>\r\nContent-Length: 0\r\n\r\n";
+    let mut effects = Vec::new();
+    let now = bench.now;
+    let path = &mut bench.path;
+    path.inspect(
+        now,
+        &channel,
+        Direction::Forward,
+        text.as_bytes(),
+        &mut effects,
+    );
+    for (mapped, port) in [([192, 0, 2, 1], 5071), ([192, 0, 2, 2], 5061)] {
+        let dial = tuple(TCP, [198, 51, 100, 7], 50_000 + port, mapped, port);
+        let report = bench.punt(OUTSIDE, Reason::Local, &frame(&dial, 2, 64), false);
+        let conn = report.conn.expect("a connection");
+        let conn = bench.path.conns().get(conn).expect("it lives");
+        assert_eq!((conn.inspect, conn.terminated), (Some(theirs), true));
+    }
 }
