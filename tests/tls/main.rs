@@ -14,7 +14,7 @@ use host::config;
 use host::pki::{Certificate, Key, Trustpoint};
 use host::runtime::clock::Clock;
 use host::tcp::adapter::Setup;
-use host::tcp::{Adapter, Assigned};
+use host::tcp::{Adapter, Assigned, Secured};
 use host::tls::keys::Identity;
 use host::tls::limits::{Application, Limits, PROFILES};
 use host::tls::proxy::Parts;
@@ -47,8 +47,10 @@ impl Scene {
         };
         let assign = move |from: SocketAddr, to: SocketAddr| {
             Some(Assigned {
-                proxy: proxy.clone(),
-                application: Application::PresenceFederation,
+                tls: Some(Secured {
+                    proxy: proxy.clone(),
+                    application: Application::PresenceFederation,
+                }),
                 dialler: place("outside", from),
                 dialled: place("inside", to),
                 inspect: Box::new(PassThrough),

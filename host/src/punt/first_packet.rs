@@ -282,8 +282,7 @@ impl SlowPath {
         conn.ace = decision.ingress_acl.and_then(element);
         conn.nat = rule(decision);
         conn.inspect = decision.inspect;
-        let proxy = conn.inspect.and_then(|class| self.model.tls_proxy(class));
-        conn.terminated = self.has_proxy && conn.proto() == TCP && proxy.is_some();
+        conn.terminated = self.has_proxy && conn.proto() == TCP && conn.inspect.is_some();
         conn.idle = decision
             .settings
             .and_then(|id| self.model.class(id).idle_s)

@@ -11,17 +11,18 @@ use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
 use super::proxies::Proxies;
-use super::sip_stream::{Log, SipStream};
+use super::streams::{Desk, Log, SipStream, SkinnyStream};
 use super::{Shared, lock};
 use crate::config::ast::Config;
+use crate::config::ast::mpf::InspectProtocol;
 use crate::flow::Leg;
 use crate::policy::Model;
-use crate::policy::model::{ClassId, Inspection, InterfaceId};
+use crate::policy::model::{ClassId, InterfaceId};
 use crate::punt::Channel;
 use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
-use crate::tcp::{Adapter, Assigned};
+use crate::tcp::{Adapter, Assigned, Secured};
 use crate::tls::limits::{self, Application, Limits, PROFILES};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
@@ -49,10 +50,19 @@ pub fn start(
     log: Log,
     mut complain: impl FnMut(&str),
 ) -> Result<Option<Link>, Error> {
-    if proxied(model).next().is_none() {
+    let inspected = || {
+        model
+            .classes
+            .iter()
+            .filter_map(|class| class.inspect.as_ref())
+    };
+    if inspected().next().is_none() {
         return Ok(None);
     }
-    let proxies = Proxies::load(config, &store()?)?;
+    let proxies = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
+        true => Proxies::load(config, &store()?)?,
+        false => Proxies::default(),
+    };
     for fault in &proxies.faults {
         complain(&format!("{fault}; its connections are reset"));
     }
@@ -67,13 +77,26 @@ pub fn start(
     let told = log.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
         let conn = lock(&known.0).get(&(dialler, dialled)).cloned()?;
-        let stream = SipStream::new(conn.slow_path, conn.channel, told.clone(), reassembly);
+        let tls = match &conn.proxy {
+            Some(name) => Some(Secured {
+                proxy: proxies.ready.get(name)?.clone(),
+                application: conn.application(),
+            }),
+            None => None,
+        };
+        let desk = Desk {
+            slow_path: conn.slow_path,
+            channel: conn.channel,
+            log: told.clone(),
+        };
         Some(Assigned {
-            proxy: proxies.ready.get(&conn.proxy)?.clone(),
-            application: Application::PresenceFederation,
+            tls,
             dialler: conn.dialler,
             dialled: conn.dialled,
-            inspect: Box::new(stream),
+            inspect: match conn.protocol {
+                InspectProtocol::Sip => Box::new(SipStream::new(desk, reassembly)),
+                InspectProtocol::Skinny => Box::new(SkinnyStream::new(desk)),
+            },
         })
     };
     let adapter = Adapter::start(Setup {
@@ -90,23 +113,26 @@ pub fn start(
     }))
 }
 
-/// Inspections whose classes name a proxy.
-fn proxied(model: &Model) -> impl Iterator<Item = &Inspection> {
-    let inspections = model
-        .classes
-        .iter()
-        .filter_map(|class| class.inspect.as_ref());
-    inspections.filter(|inspect| inspect.tls_proxy.is_some())
-}
-
 /// A connection that a proxy ends.
 #[derive(Clone)]
 struct ProxiedConn {
-    proxy: String,
+    /// `tls-proxy`, for one with TLS.
+    proxy: Option<String>,
+    protocol: InspectProtocol,
     slow_path: Shared,
     channel: Channel,
     dialler: Place,
     dialled: Place,
+}
+
+impl ProxiedConn {
+    /// What it counts as.
+    fn application(&self) -> Application {
+        match self.protocol {
+            InspectProtocol::Sip => Application::PresenceFederation,
+            InspectProtocol::Skinny => Application::EncryptedVoice,
+        }
+    }
 }
 
 /// Connections by the addresses that the dialler sees, shared with the proxies' thread.
@@ -129,8 +155,8 @@ impl Link {
 
     /// A connection of a class begins; what its initiator sends comes in as `forward.seen`.
     pub fn begin(&mut self, class: ClassId, forward: &Leg) {
-        let proxy = self.model.tls_proxy(class);
-        let (Some(proxy), Some(slow_path)) = (proxy, &self.slow_path) else {
+        let inspect = self.model.class(class).inspect.as_ref();
+        let (Some(inspect), Some(slow_path)) = (inspect, &self.slow_path) else {
             return;
         };
         let channel = Channel::of(&self.model, class, forward);
@@ -143,7 +169,8 @@ impl Link {
         let dialler = place(forward.ingress, sent.src, sent.sport);
         let dialled = place(forward.egress, sent.dst, sent.dport);
         let conn = ProxiedConn {
-            proxy: proxy.to_owned(),
+            proxy: inspect.tls_proxy.clone(),
+            protocol: inspect.protocol,
             slow_path: slow_path.clone(),
             channel,
             dialler,

@@ -9,8 +9,8 @@ mod effects;
 pub mod proxies;
 /// The way from a running card to them and back.
 pub mod link;
-/// SIP inspection of what they carry.
-mod sip_stream;
+/// Inspection of what they carry.
+mod streams;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.

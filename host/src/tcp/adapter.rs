@@ -57,12 +57,18 @@ pub enum Error {
     Stopped,
 }
 
-/// What is to be done with a connection.
-pub struct Assigned {
+/// TLS of a connection.
+pub struct Secured {
     /// The `tls-proxy` of its class.
     pub proxy: Arc<Proxy>,
     /// What it counts as.
     pub application: Application,
+}
+
+/// What is to be done with a connection.
+pub struct Assigned {
+    /// How both legs are secured; `None` without TLS.
+    pub tls: Option<Secured>,
     /// Who dials, as shown.
     pub dialler: Place,
     /// Who is dialled, as shown.

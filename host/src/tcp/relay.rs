@@ -14,10 +14,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::carried::Carried;
 use super::network;
 use crate::runtime::clock::Clock;
+use crate::tls::Side;
 use crate::tls::session::{Effect, End, READ_BYTES};
-use crate::tls::{Session, Side};
 
 /// A socket and the bytes that wait for it.
 struct Leg {
@@ -100,12 +101,12 @@ enum Woken {
 }
 
 /// Carries a session to its end. `tell` gets lines for the log, `see` the session after each step.
-pub async fn relay(
+pub async fn relay<S: Carried>(
     clock: &Clock,
-    session: &mut Session,
+    session: &mut S,
     dialler: TcpStream,
     mut tell: impl FnMut(&crate::punt::Event),
-    mut see: impl FnMut(&Session),
+    mut see: impl FnMut(&S),
 ) {
     let mut legs = [Some(Leg::new(dialler)), None];
     let mut dialling: Option<JoinHandle<io::Result<TcpStream>>> = None;
@@ -154,7 +155,7 @@ pub async fn relay(
     );
 }
 
-async fn end(session: &Session, side: Side, leg: Option<Leg>) {
+async fn end(session: &impl Carried, side: Side, leg: Option<Leg>) {
     match (leg, session.end(side)) {
         (Some(leg), End::Reset) => leg.reset(),
         (Some(leg), _) => leg.finish().await,
@@ -170,7 +171,7 @@ async fn dial(from: std::net::SocketAddr, to: std::net::SocketAddr) -> io::Resul
 }
 
 /// Takes bytes from the session and sends them, as far as both go.
-fn move_bytes(clock: &Clock, session: &mut Session, legs: &mut [Option<Leg>; 2]) {
+fn move_bytes(clock: &Clock, session: &mut impl Carried, legs: &mut [Option<Leg>; 2]) {
     for side in [Side::Server, Side::Client] {
         let Some(leg) = &mut legs[side as usize] else {
             continue;
@@ -200,7 +201,7 @@ fn move_bytes(clock: &Clock, session: &mut Session, legs: &mut [Option<Leg>; 2])
 /// Waits until there is something to do.
 async fn wait(
     clock: &Clock,
-    session: &Session,
+    session: &impl Carried,
     legs: &[Option<Leg>; 2],
     dialling: &mut Option<JoinHandle<io::Result<TcpStream>>>,
 ) -> Woken {
@@ -245,7 +246,7 @@ async fn wait(
 /// Reads a piece from a socket that has one. What it can send is sent in the next turn.
 fn read(
     clock: &Clock,
-    session: &mut Session,
+    session: &mut impl Carried,
     legs: &mut [Option<Leg>; 2],
     side: Side,
     ready: io::Result<Ready>,

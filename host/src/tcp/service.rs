@@ -13,8 +13,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tun_rs::SyncDevice;
 
-use super::adapter::{Assign, Command, Error, Log, Setup};
+use super::adapter::{Assign, Assigned, Command, Error, Log, Secured, Setup};
+use super::plain::Plain;
 use super::{network, relay};
+use crate::punt::Event;
 use crate::runtime::clock::Clock;
 use crate::tls::{Session, Sessions};
 
@@ -109,34 +111,38 @@ async fn serve(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let Some(assigned) = assigned else {
         return refuse(stream);
     };
+    // A small delay is all that is lost.
+    let _ = stream.set_nodelay(true);
+    let Assigned {
+        tls,
+        dialler,
+        dialled,
+        inspect,
+    } = assigned;
+    let tell = |event: &Event| (shared.log.borrow_mut())(event);
+    let Some(Secured { proxy, application }) = tls else {
+        let mut session = Plain::new(dialler, dialled, inspect);
+        return relay::relay(&shared.clock, &mut session, stream, tell, |_| {}).await;
+    };
     let now = shared.clock.now();
-    let opened = shared.sessions.borrow_mut().open(
-        now,
-        assigned.application,
-        &assigned.proxy.name,
-        &assigned.dialler,
-        &assigned.dialled,
-    );
+    let opened =
+        shared
+            .sessions
+            .borrow_mut()
+            .open(now, application, &proxy.name, &dialler, &dialled);
     let id = match opened {
         Ok(id) => id,
         Err((_, event)) => {
             if let Some(event) = event {
-                (shared.log.borrow_mut())(&event);
+                tell(&event);
             }
             return refuse(stream);
         }
     };
-    // A small delay is all that is lost.
-    let _ = stream.set_nodelay(true);
-    let (dialler, dialled) = (assigned.dialler, assigned.dialled);
-    let mut session = Session::new(now, assigned.proxy, dialler, dialled, assigned.inspect);
-    relay::relay(
-        &shared.clock,
-        &mut session,
-        stream,
-        |event| (shared.log.borrow_mut())(event),
-        |session| shared.sessions.borrow_mut().see(id, session),
-    )
+    let mut session = Session::new(now, proxy, dialler, dialled, inspect);
+    relay::relay(&shared.clock, &mut session, stream, tell, |session| {
+        shared.sessions.borrow_mut().see(id, session);
+    })
     .await;
     shared.sessions.borrow_mut().close(id, session.bytes());
 }

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddrV4;
 
-use crate::flow::{Direction, Leg};
+use crate::flow::{Direction, Leg, Time};
 use crate::policy::Model;
 use crate::policy::model::{ClassId, InterfaceId};
-use crate::sip::{Protocol, Way};
+use crate::sip::{Arrival, Place, Protocol, Way};
 use crate::wire::packet::{TCP, UDP};
 
 /// Which way through NAT its text goes, and between whom.
@@ -64,8 +64,30 @@ impl Channel {
         }
     }
 
+    /// A message of a direction, as an inspector wants to know it.
+    pub(super) fn arrival<'a>(
+        &self,
+        model: &'a Model,
+        now: Time,
+        direction: Direction,
+    ) -> Arrival<'a> {
+        let place = |(interface, socket)| Place {
+            interface: &model.interface(InterfaceId(interface)).name,
+            socket,
+        };
+        let [source, destination] = self.between(direction).map(place);
+        Arrival {
+            now,
+            way: self.way(direction),
+            protocol: self.protocol,
+            is_tls: self.is_tls,
+            source,
+            destination,
+        }
+    }
+
     /// Which way text of a direction goes.
-    pub(super) fn way(&self, direction: Direction) -> Way {
+    fn way(&self, direction: Direction) -> Way {
         match direction {
             Direction::Forward => self.forward,
             Direction::Reverse => self.forward.back(),
@@ -73,7 +95,7 @@ impl Channel {
     }
 
     /// Who sends and who receives.
-    pub(super) fn between(&self, direction: Direction) -> [(u8, SocketAddrV4); 2] {
+    fn between(&self, direction: Direction) -> [(u8, SocketAddrV4); 2] {
         let [initiator, responder] = self.ends;
         match direction {
             Direction::Forward => [initiator, responder],

@@ -14,6 +14,8 @@ mod datagram;
 mod ends;
 /// Pinholes.
 mod pinholes;
+/// Messages of Skinny.
+mod skinny;
 /// Translations of what messages say.
 mod translator;
 
@@ -26,13 +28,14 @@ use crate::punt::effect::Effect;
 use crate::punt::event::Event;
 use crate::punt::slow_path::SlowPath;
 use crate::sip::rules::Names;
-use crate::sip::{self, Arrival, Inspector, Limits, Pinhole, Place, Purpose, Rules, Timeouts, Way};
+use crate::sip::skinny::Inspector as SkinnyInspector;
+use crate::sip::{self, Inspector, Limits, Pinhole, Purpose, Rules, Timeouts, Way};
 pub use channel::Channel;
 use channel::number;
 use cover::SeenEnd;
 use ends::{Ends, RealEnd};
-use pinholes::Pinholes;
 pub(super) use pinholes::{Open, PinholeKey};
+use pinholes::{Opener, Pinholes};
 use translator::ByRules;
 
 /// What becomes of a message.
@@ -54,9 +57,10 @@ pub enum Inspected {
 /// Inspectors, and what they let through.
 #[derive(Clone, Debug)]
 pub(super) struct Inspection {
-    inspectors: Vec<Inspector>,
+    sip: Vec<Inspector>,
+    skinny: Vec<SkinnyInspector>,
     /// The inspector of each class.
-    of_class: Vec<Option<usize>>,
+    of_class: Vec<Option<Opener>>,
     faults: Vec<String>,
     timeouts: Timeouts,
     ends: Ends,
@@ -69,56 +73,78 @@ impl Inspection {
     /// An inspector for each inspect map: classes with the same map share it, since what one side subscribes to comes by
     /// a connection of the other's.
     pub fn new(model: &Model, seed: u64) -> Self {
-        let mut made: Vec<(Option<&str>, Option<usize>)> = Vec::new();
-        let (mut inspectors, mut faults) = (Vec::new(), Vec::new());
-        let timeouts = Timeouts::of(&model.timeouts);
-        let mut of_class = Vec::new();
-        for class in &model.classes {
-            let inspect = class.inspect.as_ref();
-            let sip = inspect.filter(|inspect| inspect.protocol == InspectProtocol::Sip);
-            let Some(map) = sip.map(|inspect| inspect.map.as_deref()) else {
-                of_class.push(None);
-                continue;
-            };
-            if let Some((_, known)) = made.iter().find(|(name, _)| *name == map) {
-                of_class.push(*known);
-                continue;
-            }
-            let number = match rules(model, map) {
-                Ok(rules) => {
-                    inspectors.push(Inspector::new(sip::Setup {
-                        rules,
-                        timeouts: timeouts.clone(),
-                        limits: Limits::default(),
-                        seed,
-                        ..sip::Setup::default()
-                    }));
-                    Some(inspectors.len() - 1)
-                }
-                Err(unusable) => {
-                    faults.push(unusable.to_string());
-                    None
-                }
-            };
-            made.push((map, number));
-            of_class.push(number);
-        }
-        Self {
-            inspectors,
-            of_class,
-            faults,
-            timeouts,
+        let mut own = Self {
+            sip: Vec::new(),
+            skinny: Vec::new(),
+            of_class: Vec::new(),
+            faults: Vec::new(),
+            timeouts: Timeouts::of(&model.timeouts),
             ends: Ends::new(MOST_ENDS, seed),
             pinholes: Pinholes::new(seed),
             entered: Map::with_hasher(Seeded(seed)),
+        };
+        let mut made = Vec::new();
+        for class in &model.classes {
+            let Some(inspect) = &class.inspect else {
+                own.of_class.push(None);
+                continue;
+            };
+            let wanted = (inspect.protocol, inspect.map.as_deref());
+            let known = made.iter().find(|(known, _)| *known == wanted);
+            let opener = match known {
+                Some((_, known)) => *known,
+                None => own.make(model, inspect.protocol, wanted.1, seed),
+            };
+            made.push((wanted, opener));
+            own.of_class.push(opener);
+        }
+        own
+    }
+
+    /// Makes an inspector, unless its map cannot be used.
+    fn make(
+        &mut self,
+        model: &Model,
+        protocol: InspectProtocol,
+        map: Option<&str>,
+        seed: u64,
+    ) -> Option<Opener> {
+        if protocol == InspectProtocol::Skinny {
+            self.skinny.push(skinny::inspector(model, map));
+            return Some(Opener::Skinny(self.skinny.len() - 1));
+        }
+        match rules(model, map) {
+            Ok(rules) => {
+                self.sip.push(Inspector::new(sip::Setup {
+                    rules,
+                    timeouts: self.timeouts,
+                    limits: Limits::default(),
+                    seed,
+                    ..sip::Setup::default()
+                }));
+                Some(Opener::Sip(self.sip.len() - 1))
+            }
+            Err(unusable) => {
+                self.faults.push(unusable.to_string());
+                None
+            }
         }
     }
 
     /// When [`SlowPath::poll_inspection`] has something to do.
     pub fn next_deadline(&self) -> Option<Time> {
-        let inspectors = self.inspectors.iter().map(Inspector::next_deadline);
+        let inspectors = self.sip.iter().map(Inspector::next_deadline);
         let others = [self.ends.next_deadline(), self.pinholes.next_deadline()];
         inspectors.chain(others).flatten().min()
+    }
+}
+
+impl Inspection {
+    /// Tells an inspector that a pinhole is closed already. Skinny closes it again with its channel, which does no harm.
+    fn tell_closed(&mut self, key: PinholeKey) {
+        if let Opener::Sip(number) = key.opener {
+            self.sip[number].handle_closed(key.id);
+        }
     }
 }
 
@@ -142,7 +168,7 @@ impl SlowPath {
 
     /// The inspectors of SIP.
     pub fn inspectors(&self) -> &[Inspector] {
-        &self.inspection.inspectors
+        &self.inspection.sip
     }
 
     /// Pinholes open.
@@ -161,26 +187,14 @@ impl SlowPath {
     ) -> Inspected {
         let model = self.model.clone();
         let inspection = &mut self.inspection;
-        let number = inspection.of_class.get(usize::from(channel.class.0));
-        let Some(number) = number.copied().flatten() else {
+        let opener = inspection.of_class.get(usize::from(channel.class.0));
+        let Some(Opener::Sip(number)) = opener.copied().flatten() else {
             return Inspected::End {
                 reason: "its inspect map cannot be used",
                 is_reset: true,
             };
         };
-        let place = |(interface, socket)| Place {
-            interface: &model.interface(InterfaceId(interface)).name,
-            socket,
-        };
-        let [source, destination] = channel.between(direction).map(place);
-        let arrival = Arrival {
-            now,
-            way: channel.way(direction),
-            protocol: channel.protocol,
-            is_tls: channel.is_tls,
-            source,
-            destination,
-        };
+        let arrival = channel.arrival(&model, now, direction);
         let mut translator = ByRules {
             now,
             model: &model,
@@ -191,9 +205,9 @@ impl SlowPath {
             effects,
         };
         let mut wanted = Vec::new();
-        let inspector = &mut inspection.inspectors[number];
+        let inspector = &mut inspection.sip[number];
         inspector.handle_message(&arrival, bytes, &mut translator, &mut wanted);
-        let end = self.carry_out(now, number, Some(channel), wanted, effects);
+        let end = self.carry_out(now, Opener::Sip(number), Some(channel), wanted, effects);
         end.unwrap_or(Inspected::Drop("not inspected"))
     }
 
@@ -201,7 +215,7 @@ impl SlowPath {
     fn carry_out(
         &mut self,
         now: Time,
-        inspector: usize,
+        opener: Opener,
         channel: Option<&Channel>,
         wanted: Vec<sip::Effect>,
         effects: &mut Vec<Effect>,
@@ -224,13 +238,13 @@ impl SlowPath {
                     });
                 }
                 sip::Effect::OpenPinhole { id, pinhole } => {
-                    let key = PinholeKey { inspector, id };
+                    let key = PinholeKey { opener, id };
                     if let Some(channel) = channel {
                         self.open_pinhole(now, key, channel, &pinhole);
                     }
                 }
                 sip::Effect::ClosePinhole { id } => {
-                    self.close_pinhole(now, PinholeKey { inspector, id }, effects);
+                    self.close_pinhole(now, PinholeKey { opener, id }, effects);
                 }
                 sip::Effect::Log(event) => effects.push(Effect::Log(Event {
                     severity: event.severity,
@@ -258,7 +272,7 @@ impl SlowPath {
         // What should be inspected and cannot be must not pass.
         let is_blind = purpose == Purpose::Signalling && inspect.is_none();
         if is_blind || self.inspection.pinholes.len() >= MOST_PINHOLES {
-            self.inspection.inspectors[key.inspector].handle_closed(key.id);
+            self.inspection.tell_closed(key);
             return;
         }
         let proto = number(protocol);
@@ -322,13 +336,13 @@ impl SlowPath {
 
     /// Does what is due.
     pub(super) fn poll_inspection(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        for number in 0..self.inspection.inspectors.len() {
+        for number in 0..self.inspection.sip.len() {
             let mut wanted = Vec::new();
-            self.inspection.inspectors[number].handle_timeout(now, &mut wanted);
-            self.carry_out(now, number, None, wanted, effects);
+            self.inspection.sip[number].handle_timeout(now, &mut wanted);
+            self.carry_out(now, Opener::Sip(number), None, wanted, effects);
         }
         while let Some(key) = self.inspection.pinholes.poll(now) {
-            self.inspection.inspectors[key.inspector].handle_closed(key.id);
+            self.inspection.tell_closed(key);
             self.close_pinhole(now, key, effects);
         }
         while let Some(xlate) = self.inspection.ends.poll(now) {

@@ -11,11 +11,20 @@ use crate::policy::Through;
 use crate::sip::PinholeId;
 use crate::wire::Tuple;
 
+/// An inspector by its number among those of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Opener {
+    /// SIP.
+    Sip(usize),
+    /// Skinny.
+    Skinny(usize),
+}
+
 /// A pinhole and which inspector opened it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PinholeKey {
-    /// Number of the inspector.
-    pub inspector: usize,
+    /// The inspector.
+    pub opener: Opener,
     /// Its name there.
     pub id: PinholeId,
 }

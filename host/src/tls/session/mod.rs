@@ -534,4 +534,4 @@ pub const READ_BYTES: usize = 16 * 1024;
 /// Time for both handshakes.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// Time that one peer may go on after the other has ended, as the device's `timeout half-closed`.
-const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(600);
+pub const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(600);
