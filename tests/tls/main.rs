@@ -6,7 +6,8 @@
 mod network;
 mod peers;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -47,7 +48,7 @@ impl Scene {
         };
         let assign = move |from: SocketAddr, to: SocketAddr| {
             Some(Assigned {
-                tls: Some(Secured {
+                tls: (to.port() == 5061).then(|| Secured {
                     proxy: proxy.clone(),
                     application: Application::PresenceFederation,
                 }),
@@ -488,4 +489,31 @@ fn network_of_the_machine() -> String {
         all += &String::from_utf8_lossy(&output.stdout);
     }
     all
+}
+
+#[test]
+fn text_without_tls_goes_from_port_to_port_and_to_the_same_end() {
+    let scene = Scene::new();
+    let listener = scene.inside.listen(5060);
+    // From the port that the adapter listens on, too.
+    let mut client = scene.outside.connect(5060, (INSIDE, 5060).into());
+    let (mut server, from) = listener.accept().expect("the connection");
+    assert_eq!(from, (OUTSIDE, 5060).into());
+    client.write_all(b"OPTIONS").expect("room");
+    client.shutdown(Shutdown::Write).expect("open");
+    let mut heard = String::new();
+    server.read_to_string(&mut heard).expect("the end");
+    assert_eq!(heard, "OPTIONS");
+    server.write_all(b"200").expect("half of it is open");
+    drop(server);
+    heard.clear();
+    client.read_to_string(&mut heard).expect("the end");
+    assert_eq!(heard, "200");
+    let mut alone = scene.outside.connect(5070, (INSIDE, 5070).into());
+    let closed = alone.read(&mut [0]);
+    assert_eq!(
+        closed.map_err(|error| error.kind()),
+        Err(ErrorKind::ConnectionReset)
+    );
+    scene.line("terminated by inspection engine, reason - it cannot be reached");
 }

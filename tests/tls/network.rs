@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +16,7 @@ use host::tcp::Adapter;
 use host::tls::Sessions;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use socket2::{Domain, Socket, Type};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 /// A network namespace with one address, reached over a TUN device.
@@ -40,20 +41,14 @@ impl Endpoint {
             let message = "cannot make a network namespace; this needs root";
             return Err(io::Error::other(message));
         }
-        let namespace = File::open(format!("/proc/{}/ns/net", holder.id()))?;
-        let make = || {
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(namespace.as_fd(), network)?;
+        let device = within(&holder, || {
             let device = DeviceBuilder::new()
                 .name("wire0")
                 .ipv4(address, 32, None)
                 .build_sync()?;
             device.set_nonblocking(true)?;
-            Ok::<_, io::Error>(device)
-        };
-        // On a thread of its own that ends there.
-        let made = std::thread::scope(|scope| scope.spawn(make).join());
-        let device = made.map_err(|_| io::Error::other("a thread panicked"))??;
+            Ok(device)
+        })?;
         let endpoint = Self {
             holder,
             device: Arc::new(device),
@@ -68,12 +63,40 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Listens there.
+    pub fn listen(&self, port: u16) -> TcpListener {
+        let listener = within(&self.holder, || TcpListener::bind((self.address, port)));
+        listener.expect("a free port")
+    }
+
+    /// Connects from there, from a port of the caller's choice.
+    pub fn connect(&self, from: u16, to: SocketAddr) -> TcpStream {
+        let stream = within(&self.holder, || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&SocketAddr::from((self.address, from)).into())?;
+            socket.connect(&to.into())?;
+            Ok(socket.into())
+        });
+        stream.expect("somebody listens")
+    }
+
     /// A program that will run there.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.holder.id().to_string(), "--net", program]);
         command
     }
+}
+
+/// Does something in the network that a process holds, on a thread of its own that ends there.
+fn within<T: Send>(holder: &Child, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    let namespace = File::open(format!("/proc/{}/ns/net", holder.id()))?;
+    let act = || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        act()
+    };
+    let done = std::thread::scope(|scope| scope.spawn(act).join());
+    done.map_err(|_| io::Error::other("a thread panicked"))?
 }
 
 impl Drop for Endpoint {

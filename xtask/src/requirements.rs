@@ -115,6 +115,10 @@ pub const FEDERATION: &[Requirement] = &[
         program: "tcpdump",
     },
     Program {
+        package: "sip-tester",
+        program: "sipp",
+    },
+    Program {
         package: "kamailio",
         program: "kamailio",
     },

@@ -91,15 +91,17 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     SockRef::from(&socket).set_ip_transparent_v4(true)?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind((Ipv4Addr::UNSPECIFIED, port).into())?;
     socket.listen(BACKLOG)
 }
 
-/// Connects as somebody else.
+/// Connects as somebody else, also from a port that is listened on: two servers may talk from port to port.
 pub async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     SockRef::from(&socket).set_ip_transparent_v4(true)?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(from)?;
     let stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;

@@ -56,19 +56,22 @@ impl Plain {
         self.is_over |= self.ends == [End::Finish; 2];
     }
 
-    fn judge(&mut self, result: Result<(), Refusal>) {
-        let Err(refusal) = result else {
-            return;
-        };
+    fn log_end(&mut self, reason: &str) {
         let (dialler, dialled) = (&self.dialler, &self.dialled);
         self.effects.push_back(Effect::Log(Event {
             severity: 5,
             id: TERMINATED,
             text: format!(
-                "tcp flow from {dialler} to {dialled} terminated by inspection engine, reason - {}",
-                refusal.reason
+                "tcp flow from {dialler} to {dialled} terminated by inspection engine, reason - {reason}"
             ),
         }));
+    }
+
+    fn judge(&mut self, result: Result<(), Refusal>) {
+        let Err(refusal) = result else {
+            return;
+        };
+        self.log_end(&refusal.reason);
         self.stop(match refusal.is_reset {
             true => End::Reset,
             false => End::Finish,
@@ -114,7 +117,8 @@ impl Carried for Plain {
     }
 
     /// The peer that dialled sees what it would have seen without us: its connection is reset.
-    fn handle_unreachable(&mut self, _: &str) {
+    fn handle_unreachable(&mut self, reason: &str) {
+        self.log_end(&format!("it cannot be reached: {reason}"));
         self.stop(End::Reset);
     }
 

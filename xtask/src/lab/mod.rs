@@ -24,6 +24,8 @@ mod sip;
 mod user;
 /// What users hear of each other.
 mod media;
+/// Telephones that speak SIP without TLS.
+mod telephones;
 /// XMPP servers.
 mod xmpp;
 /// Child processes that end with us.
@@ -92,11 +94,13 @@ impl Scene {
         }
         let lab = Lab::start(&programs.join("postern-card"), engine)
             .map_err(|error| Failure::Check(format!("cannot start the card: {error}")))?;
-        for words in [
-            "address add 10.0.0.2/24 dev inside0",
-            "address add 10.0.0.10/24 dev inside0",
+        for (side, words) in [
+            (Side::Inside, "address add 10.0.0.2/24 dev inside0"),
+            (Side::Inside, "address add 10.0.0.10/24 dev inside0"),
+            (Side::Inside, "address add 10.0.0.20/24 dev inside0"),
+            (Side::Outside, "address add 198.51.100.9/32 dev outside0"),
         ] {
-            process::run(lab.command(Side::Inside, "ip").args(words.split(' ')))?;
+            process::run(lab.command(side, "ip").args(words.split(' ')))?;
         }
         let public = Authority::new(&folder, "public-authority")?;
         let internal = Authority::new(&folder, "internal-authority")?;
@@ -133,6 +137,7 @@ impl Scene {
                 .await_line(&format!("%ASA-6-302013: Built {way} TCP connection"))?;
         }
         told.push(sip::search_leaks(&self.offices)?);
+        told.extend(telephones::call(&self.lab, &self.folder)?);
         told.extend(xmpp::ping(&self.xmpp)?);
         told.push(self.search_headers()?);
         Ok(told)

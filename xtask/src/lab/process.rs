@@ -85,6 +85,18 @@ pub fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Waits until a program that is run again and again says something.
+pub fn await_answer(program: impl Fn() -> Command, arguments: &[&str]) -> Result {
+    let end = Instant::now() + PATIENCE;
+    while capture(program().args(arguments))?.trim().is_empty() {
+        if Instant::now() > end {
+            return Err(Failure::Check(format!("{arguments:?}: no answer")));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 /// Waits until somebody listens in a network.
 pub fn await_port(lab: &Lab, side: Side, address: &str) -> Result {
     let end = Instant::now() + PATIENCE;
