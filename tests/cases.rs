@@ -1,7 +1,8 @@
 //! Golden stories: each folder of `tests/cases` through `postern check`, and its packets through `postern replay`.
 //!
 //! `packets.txt` holds a packet a line: `MILLISECONDS NAMEIF PROTOCOL SOURCE[/PORT] DESTINATION[/PORT] [FLAG…]`; for
-//! ICMP the port of the source is the identifier and the flag is `TYPE.CODE`. `expect.txt` is what came of it, and is
+//! ICMP the port of the source is the identifier and the flag is `TYPE.CODE`; for UDP a flag names a file with the
+//! message that it carries, whose `{length}` is that of its body. `expect.txt` is what came of it, and is
 //! rewritten with `UPDATE_DOCS=1`. Every engine must give the same text: clocks are left out of it.
 
 #[path = "support/command.rs"]
@@ -29,7 +30,7 @@ fn every_case_ends_as_it_is_told() {
         .map(|entry| entry.expect("an entry").path())
         .collect();
     cases.sort();
-    assert!(cases.len() >= 9);
+    assert!(cases.len() >= 10);
     let mut differing = Vec::new();
     for case in &cases {
         let expected = case.join("expect.txt");
@@ -61,7 +62,7 @@ fn every_case_ends_as_it_is_told() {
 
 /// What the checks find and what becomes of the packets, and the report without its clocks.
 fn tell(case: &Path, engine: &str) -> (String, Value) {
-    let config = case.join("setup.cfg").display().to_string();
+    let config = config(case);
     let mut told = String::from("check\n");
     let checked = postern(["check", "--format", "json", &config]);
     for finding in checked.json().as_array().expect("a list") {
@@ -81,16 +82,20 @@ fn tell(case: &Path, engine: &str) -> (String, Value) {
     }
     let mut report = Value::Null;
     if let Ok(packets) = std::fs::read_to_string(case.join("packets.txt")) {
-        report = replay(&mut told, &config, &packets, engine);
+        report = replay(&mut told, case, &packets, engine);
     }
     (told, report)
 }
 
-fn replay(told: &mut String, config: &str, packets: &str, engine: &str) -> Value {
+fn config(case: &Path) -> String {
+    case.join("setup.cfg").display().to_string()
+}
+
+fn replay(told: &mut String, case: &Path, packets: &str, engine: &str) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
-    let frames = read(packets);
+    let frames = read(case, packets);
     let path = |name: &str| folder.path().join(name);
-    let mut arguments: Vec<String> = ["replay", "--engine", engine, "--config", config]
+    let mut arguments: Vec<String> = ["replay", "--engine", engine, "--config", &config(case)]
         .map(str::to_owned)
         .into();
     for interface in INTERFACES {
@@ -157,7 +162,7 @@ fn line(told: &mut String, line: &str) {
 }
 
 /// Frames of a `packets.txt`: time, interface, bytes.
-fn read(packets: &str) -> Vec<(Duration, String, Vec<u8>)> {
+fn read(case: &Path, packets: &str) -> Vec<(Duration, String, Vec<u8>)> {
     packets
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -167,7 +172,7 @@ fn read(packets: &str) -> Vec<(Duration, String, Vec<u8>)> {
                 panic!("too few words: {line}");
             };
             let time = Duration::from_millis(1_000 + time.parse::<u64>().expect("milliseconds"));
-            let frame = frame(protocol, end(source), end(destination), flags);
+            let frame = frame(case, protocol, end(source), end(destination), flags);
             (time, (*interface).to_owned(), frame)
         })
         .collect()
@@ -179,7 +184,17 @@ fn end(text: &str) -> (Ipv4Addr, u16) {
     (address, port.parse().expect("a port"))
 }
 
+/// A message as it goes over the wire.
+fn message(path: &Path) -> Vec<u8> {
+    let text = std::fs::read_to_string(path).expect("a message");
+    let text = text.replace('\n', "\r\n");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    let head = head.replace("{length}", &body.len().to_string());
+    format!("{head}\r\n\r\n{body}").into_bytes()
+}
+
 fn frame(
+    case: &Path,
     protocol: &str,
     (src, sport): (Ipv4Addr, u16),
     (dst, dport): (Ipv4Addr, u16),
@@ -209,7 +224,11 @@ fn frame(
             let data: &[u8] = if has("psh") { payload } else { &[] };
             tcp.write(&mut frame, data)
         }
-        "udp" => builder.udp(sport, dport).write(&mut frame, payload),
+        "udp" => {
+            let message = flags.first().map(|name| message(&case.join(name)));
+            let payload = message.as_deref().unwrap_or(payload);
+            builder.udp(sport, dport).write(&mut frame, payload)
+        }
         "icmp" => {
             let (kind, code) = flags
                 .first()
@@ -262,7 +281,10 @@ fn describe(frame: &[u8]) -> String {
             let right = header.calc_checksum_ipv4_raw(src, dst, udp.payload());
             assert_eq!(Ok(header.checksum), right.map_err(|_| ()));
             let (sport, dport) = (header.source_port, header.destination_port);
-            format!("udp {from}/{sport} > {to}/{dport}")
+            let text = String::from_utf8_lossy(udp.payload());
+            let lines = text.lines().filter(|_| text.contains("\r\n"));
+            let text: String = lines.map(|line| format!("\n    | {line}")).collect();
+            format!("udp {from}/{sport} > {to}/{dport}{text}")
         }
         Some(TransportSlice::Icmpv4(icmp)) => {
             let header = icmp.header();
