@@ -111,6 +111,13 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// What is wrong with the argument of `--dry-run`.
+fn no_such_class(name: &str) -> String {
+    format!(
+        "--dry-run {name}: no class of that name inspects SIP; `show running-config` lists `class` under `policy-map`"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

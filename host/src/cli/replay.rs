@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::no_such_class;
 use crate::config::{self, Parsed};
 use crate::policy::{self, Model};
 use crate::runtime::capture::{Capture, CaptureError};
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Which simulated card
     #[arg(long, value_enum, default_value_t = Engine::Rtl)]
     engine: Engine,
+    /// A class whose SIP messages pass as they are; what would have changed is in the log. May be given several times
+    #[arg(long, value_name = "CLASS")]
+    dry_run: Vec<String>,
     /// Write the waves of the RTL card to this file
     #[arg(long, value_name = "FILE")]
     wave: Option<PathBuf>,
@@ -90,6 +94,8 @@ enum Error {
     Configuration { path: PathBuf, count: usize },
     #[error("there is no interface {name} on the card; the configuration has {known}")]
     Interface { name: String, known: String },
+    #[error("{}", no_such_class(.0))]
+    Class(String),
     #[error("cannot write {}: {source}", path.display())]
     Write {
         path: PathBuf,
@@ -135,6 +141,11 @@ fn replay(arguments: &Arguments) -> Result<(), Error> {
     model.set_clock(clock::instant(replay.begin()));
     let model = Arc::new(model);
     let mut card = LockStep::start(arguments.engine, model.clone())?;
+    for name in &arguments.dry_run {
+        let mut classes = model.sip_classes(name).peekable();
+        classes.peek().ok_or_else(|| Error::Class(name.clone()))?;
+        classes.for_each(|class| card.run_dry(class));
+    }
     if let Some(path) = &arguments.wave {
         Simulator::of(card.nic().device())?.start_wave(path)?;
     }

@@ -11,9 +11,10 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::crypto::Place;
-use super::{Failure, Outcome, check};
+use super::{Failure, Outcome, check, no_such_class};
 use crate::config::ast::Config;
 use crate::config::{self, Severity};
+use crate::policy::model::ClassId;
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
 use crate::runtime::clock::{self, Clock};
@@ -39,6 +40,9 @@ pub struct Arguments {
     ports: Vec<String>,
     #[command(flatten)]
     place: Place,
+    /// A class whose SIP messages pass as they are; what would have changed is logged. May be given several times
+    #[arg(long, value_name = "CLASS")]
+    dry_run: Vec<String>,
     /// Empty the card instead of taking its flows over
     #[arg(long)]
     clear: bool,
@@ -60,6 +64,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return Ok(ExitCode::from(1));
     };
     model.set_clock(clock::instant(clock.now()));
+    let unknown = |name: &&String| model.sip_classes(name).next().is_none();
+    if let Some(name) = arguments.dry_run.iter().find(unknown) {
+        return Err(Failure::Usage(no_such_class(name)));
+    }
     // Before anything is started: a signal that comes early must not leave a half-loaded card.
     let stop = stop_signal()?;
     serve(arguments, clock, &config, Arc::new(model), &stop)?;
@@ -90,7 +98,12 @@ fn serve(
     let proxies = link::start(config, &model, open, clock, Arc::new(log), complain)?;
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
+    let names = arguments.dry_run.iter();
+    let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
     let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;
+    for class in dry {
+        live.slow_path().run_dry(class);
+    }
     for fault in live.slow_path().inspection_faults() {
         eprintln!("postern: {fault}; messages that it was to judge do not pass");
     }

@@ -37,7 +37,7 @@ use layout::table::{Interface, Key};
 use crate::flow::{Limits, Time};
 use crate::nic::{self, Nic};
 use crate::policy::image::{AclOrigin, DestinationOrigin};
-use crate::policy::model::{AceId, NatId};
+use crate::policy::model::{AceId, ClassId, NatId};
 use crate::policy::{Image, Model};
 use crate::punt::{Effect, Event as LogEvent, Report, Resolution, Setup, SlowPath};
 use crate::simulator::{self, Event, Left, Simulator, Verdict};
@@ -217,6 +217,11 @@ impl Runtime {
     /// The driver.
     pub fn nic(&mut self) -> &mut Nic {
         &mut self.nic
+    }
+
+    /// SIP messages of a class pass as they are; what would have changed is logged.
+    pub fn run_dry(&mut self, class: ClassId) {
+        self.slow_path.run_dry(class);
     }
 
     /// The slow path.

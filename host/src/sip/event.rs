@@ -80,6 +80,16 @@ impl Event {
             text: format!("{what}: Received SIP {message} from {from} to {to}; {why}"),
         }
     }
+
+    /// 607003 as well: what inspection would do, and does not.
+    pub fn dry_run(message: &str, ends: [Place<'_>; 2], what: &str) -> Self {
+        let [from, to] = ends;
+        Self {
+            severity: 6,
+            id: 607003,
+            text: format!("dry-run: Received SIP {message} from {from} to {to}; {what}"),
+        }
+    }
 }
 
 /// What the log calls a message: `request INVITE`, `response 200`.

@@ -154,8 +154,25 @@ impl Inspector {
         effects.push(end);
     }
 
-    /// What would be written otherwise in a message, as a diff; `None` if it cannot be read. Changes nothing here.
-    pub fn diff(
+    /// A line of the log that says what would be written otherwise in a message. Changes nothing here.
+    pub fn show_changes(
+        &self,
+        arrival: &Arrival<'_>,
+        bytes: &[u8],
+        translator: &mut dyn Translator,
+    ) -> Event {
+        let title = Message::parse(bytes, framing(arrival.protocol)).map(|message| title(&message));
+        let what = match self.diff(arrival, bytes, translator) {
+            Ok(diff) if diff.is_empty() => "nothing would change".to_owned(),
+            Ok(diff) => format!("would change\n{}", diff.trim_end()),
+            Err(fault) => fault.to_string(),
+        };
+        let message = title.as_deref().unwrap_or("message");
+        Event::dry_run(message, [arrival.source, arrival.destination], &what)
+    }
+
+    /// What would be written otherwise in a message, as a diff. Changes nothing here.
+    pub(super) fn diff(
         &self,
         arrival: &Arrival<'_>,
         bytes: &[u8],

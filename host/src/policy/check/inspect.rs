@@ -22,10 +22,31 @@ const ELEMENT_LIMIT: u32 = 256;
 /// Checks service policies.
 pub(super) fn check(config: &Config, model: &Model, findings: &mut Findings) {
     sip_timeout(config, model, findings);
+    without_effect(config, findings);
     for (index, class) in model.classes.iter().enumerate() {
         never_reached(model, &model.classes[..index], class, findings);
         high_security(model, class, findings);
         one_way(model, class, findings);
+    }
+}
+
+/// Parameters that are read and do nothing.
+fn without_effect(config: &Config, findings: &mut Findings) {
+    let maps = config.inspect_maps.iter();
+    for line in maps.flat_map(|map| &map.parameters) {
+        let (name, why) = match line.node {
+            Parameter::RtpConformance { .. } => (
+                "rtp-conformance",
+                "media of a call stays in the card, which does not read it",
+            ),
+            Parameter::TrustVerificationAddress(_) | Parameter::TrustVerificationPort(_) => (
+                "trust-verification-server",
+                "no telephone asks us whom to trust",
+            ),
+            _ => continue,
+        };
+        let text = format!("`{name}` has no effect: {why}");
+        findings.push(Diagnostic::warning("W0509", line.span, text));
     }
 }
 

@@ -236,6 +236,17 @@ fn names_in_inspect_maps_and_proxies_must_lead_somewhere() {
 }
 
 #[test]
+fn parameters_that_do_nothing_are_named() {
+    let text = "policy-map type inspect sip m\n parameters\n  rtp-conformance enforce-payloadtype\n  \
+                trust-verification-server ip 10.0.0.5\n  max-forwards-validation action drop\n";
+    let found: Vec<_> = findings(text)
+        .into_iter()
+        .filter(|(code, _)| *code == "W0509")
+        .collect();
+    assert_eq!(found, [("W0509", 3), ("W0509", 4)]);
+}
+
+#[test]
 fn parts_of_policies_that_nothing_names_are_reported() {
     let text = with_pair(
         "time-range t\n periodic daily 0:00 to 12:00\n\

@@ -356,6 +356,17 @@ impl Model {
         self.class(id).inspect.as_ref()?.tls_proxy.as_deref()
     }
 
+    /// Classes of a name that inspect SIP: one for each policy that has it.
+    pub fn sip_classes(&self, name: &str) -> impl Iterator<Item = ClassId> {
+        let classes = self.classes.iter().enumerate();
+        let named = classes.filter(move |(_, class)| {
+            let inspect = class.inspect.as_ref();
+            class.name == name
+                && inspect.is_some_and(|inspect| inspect.protocol == InspectProtocol::Sip)
+        });
+        named.map(|(index, _)| ClassId(index as u16))
+    }
+
     /// The interface with this `nameif`.
     pub fn interface_named(&self, name: &str) -> Option<InterfaceId> {
         self.interface_ids()

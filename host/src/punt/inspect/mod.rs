@@ -19,6 +19,8 @@ mod skinny;
 /// Translations of what messages say.
 mod translator;
 
+use std::collections::BTreeSet;
+
 use crate::config::ast::mpf::InspectProtocol;
 use crate::flow::seeded::{Map, Seeded};
 use crate::flow::{Direction, Handle, Time};
@@ -62,6 +64,8 @@ pub(super) struct Inspection {
     /// The inspector of each class.
     of_class: Vec<Option<Opener>>,
     faults: Vec<String>,
+    /// Classes whose messages pass as they are.
+    dry: BTreeSet<ClassId>,
     timeouts: Timeouts,
     ends: Ends,
     pub(super) pinholes: Pinholes,
@@ -78,6 +82,7 @@ impl Inspection {
             skinny: Vec::new(),
             of_class: Vec::new(),
             faults: Vec::new(),
+            dry: BTreeSet::new(),
             timeouts: Timeouts::of(&model.timeouts),
             ends: Ends::new(MOST_ENDS, seed),
             pinholes: Pinholes::new(seed),
@@ -148,6 +153,13 @@ impl Inspection {
     }
 }
 
+impl From<sip::Event> for Event {
+    fn from(event: sip::Event) -> Self {
+        let sip::Event { severity, id, text } = event;
+        Self { severity, id, text }
+    }
+}
+
 /// What a map asks for; a class without a map has the defaults.
 fn rules(model: &Model, map: Option<&str>) -> Result<Rules, sip::rules::Unusable> {
     let mut maps = model.inspect_maps.iter();
@@ -164,6 +176,11 @@ impl SlowPath {
     /// Inspect maps that cannot be used, in words. Messages that they were to judge do not pass.
     pub fn inspection_faults(&self) -> &[String] {
         &self.inspection.faults
+    }
+
+    /// Messages of a class pass as they came from now on; what inspection would have changed is logged.
+    pub fn run_dry(&mut self, class: ClassId) {
+        self.inspection.dry.insert(class);
     }
 
     /// The inspectors of SIP.
@@ -195,15 +212,22 @@ impl SlowPath {
             };
         };
         let arrival = channel.arrival(&model, now, direction);
+        let is_dry = inspection.dry.contains(&channel.class);
         let mut translator = ByRules {
             now,
             model: &model,
             channel,
+            is_dry,
             timeouts: &inspection.timeouts,
             xlates: &mut self.xlates,
             ends: &mut inspection.ends,
             effects,
         };
+        if is_dry {
+            let shown = inspection.sip[number].show_changes(&arrival, bytes, &mut translator);
+            effects.push(Effect::Log(shown.into()));
+            return Inspected::Forward(bytes.to_vec());
+        }
         let mut wanted = Vec::new();
         let inspector = &mut inspection.sip[number];
         inspector.handle_message(&arrival, bytes, &mut translator, &mut wanted);
@@ -246,11 +270,7 @@ impl SlowPath {
                 sip::Effect::ClosePinhole { id } => {
                     self.close_pinhole(now, PinholeKey { opener, id }, effects);
                 }
-                sip::Effect::Log(event) => effects.push(Effect::Log(Event {
-                    severity: event.severity,
-                    id: event.id,
-                    text: event.text,
-                })),
+                sip::Effect::Log(event) => effects.push(Effect::Log(event.into())),
             }
         }
         end

@@ -41,6 +41,7 @@ impl SlowPath {
             now,
             model: &model,
             channel,
+            is_dry: false,
             timeouts: &inspection.timeouts,
             xlates: &mut self.xlates,
             ends: &mut inspection.ends,

@@ -22,6 +22,8 @@ pub(super) struct ByRules<'a> {
     pub now: Time,
     pub model: &'a Model,
     pub channel: &'a Channel,
+    /// Nothing is made: an end without a translation is shown with the first address it could get.
+    pub is_dry: bool,
     pub timeouts: &'a Timeouts,
     pub xlates: &'a mut Xlates,
     pub ends: &'a mut Ends,
@@ -81,6 +83,9 @@ impl ByRules<'_> {
         let Some(mapped) = self.hold(end, request, wish) else {
             return Mapping::Failed;
         };
+        if self.is_dry {
+            return Mapping::To(mapped);
+        }
         let until = lease.map(|lease| self.now.saturating_add(lease));
         self.ends.extend(&end, until);
         Mapping::To(mapped)
@@ -90,6 +95,13 @@ impl ByRules<'_> {
     fn hold(&mut self, end: RealEnd, request: Request, wish: u16) -> Option<SocketAddrV4> {
         if let Some(lease) = self.ends.get(&end) {
             return Some(lease.mapped);
+        }
+        if self.is_dry {
+            let mut ranges = self
+                .model
+                .pat_ranges(request.rule, request.mapped_interface);
+            let range = ranges.next()?;
+            return Some(SocketAddrV4::new(range.low.into(), wish));
         }
         if !self.ends.has_room() {
             return None;

@@ -393,3 +393,65 @@ fn a_contact_of_a_proxied_channel_is_dialled_through_the_proxy_of_the_other_side
         assert_eq!((conn.inspect, conn.terminated), (Some(theirs), true));
     }
 }
+
+#[test]
+fn a_class_that_runs_dry_shows_what_it_would_do_and_does_nothing() {
+    let mut bench = bench();
+    bench.path.run_dry(ClassId(0));
+    let invite = message(
+        "INVITE sip:bob@partner.example SIP/2.0",
+        "10.0.0.2:5060",
+        "1 INVITE",
+        Some("10.0.0.9:4000"),
+    );
+    assert_eq!(say(&mut bench, OUT, &invite), invite);
+    assert!(bench.pinholes.is_empty() && bench.path.xlates().is_empty());
+    let told = "607003: dry-run: Received SIP request INVITE from inside:10.0.0.2/5060 to \
+                outside:198.51.100.7/5060; would change\n\
+                -Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK1\n\
+                +Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK1\n";
+    assert_eq!(bench.logged(told), 1, "{:#?}", bench.log);
+    assert_eq!(bench.logged("-c=IN IP4 10.0.0.9\n+c=IN IP4 192.0.2.10"), 1);
+}
+
+/// A message of Skinny of version 0: its number and what follows, all words low byte first.
+fn skinny(id: u32, words: &[u32]) -> Vec<u8> {
+    let head = [4 + 4 * words.len() as u32, 0, id];
+    let words = head.iter().chain(words);
+    words.flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[test]
+fn media_of_a_skinny_telephone_pass_until_its_connection_ends() {
+    let policy = "class-map inspection_default
+ match default-inspection-traffic
+policy-map global_policy
+ class inspection_default
+  inspect skinny
+service-policy global_policy global
+";
+    let mut bench = Bench::new(&format!("{CONFIG}{policy}"));
+    let channel = Channel {
+        peer: SocketAddrV4::new(FAR.into(), 2000),
+        ..channel_of(&bench)
+    };
+    let mut connection = crate::sip::skinny::Connection::default();
+    let address = u32::from_le_bytes(PHONE);
+    let opened = skinny(0x22, &[0, address, 4000, 77]);
+    let mut effects = Vec::new();
+    let (now, path) = (bench.now, &mut bench.path);
+    let way = Direction::Forward;
+    let inspected = path.inspect_skinny(now, &channel, way, &mut connection, &opened, &mut effects);
+    let mapped = u32::from_le_bytes(MAPPED);
+    let expected = skinny(0x22, &[0, mapped, 4000, 77]);
+    assert_eq!(inspected, Inspected::Forward(expected));
+    let report = bench.punt(OUTSIDE, Reason::Local, &frame(&media(FAR), 0, 64), false);
+    assert_eq!(report.verdict, Verdict::Forward, "{}", report.reason);
+    assert_eq!(bench.last().1.tuple, tuple(UDP, FAR, 6000, PHONE, 4000));
+
+    let (now, path) = (bench.now, &mut bench.path);
+    path.end_skinny(now, &channel, connection, &mut Vec::new());
+    assert_eq!(path.open_pinholes(), 0);
+    let late = bench.punt(OUTSIDE, Reason::Local, &frame(&media(OTHER), 0, 64), false);
+    assert!(matches!(late.verdict, Verdict::Drop(_)));
+}
