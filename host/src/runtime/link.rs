@@ -18,12 +18,13 @@ use crate::config::ast::inspect::InspectMap;
 use crate::flow::Leg;
 use crate::policy::Model;
 use crate::policy::model::{ClassId, Inspection, InterfaceId};
+use crate::show::tls::Named;
 use crate::sip::rules::Names as RuleNames;
 use crate::sip::{Inspector, Limits as SipLimits, Rules, Setup as SipSetup, Timeouts, Way};
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned};
-use crate::tls::limits::{self, Application, Limits, PROFILES};
+use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
 
@@ -41,11 +42,12 @@ pub enum Error {
     Adapter(#[from] adapter::Error),
 }
 
-/// Makes the proxies' network, unless no class names one. What keeps a proxy from serving is told by `complain`.
+/// Makes the proxies' network, unless no class names one. `limits` are those of the licence. What keeps a proxy from serving is told by `complain`.
 pub fn start(
     config: &Config,
     model: &Arc<Model>,
     store: impl FnOnce() -> Result<Store, store::Error>,
+    mut limits: Limits,
     clock: Clock,
     log: Log,
     mut complain: impl FnMut(&str),
@@ -57,12 +59,14 @@ pub fn start(
     for fault in &proxies.faults {
         complain(&format!("{fault}; its connections are reset"));
     }
-    let mut limits = Limits::new(PROFILE);
-    limits.apply_licence(LICENSED_SESSIONS)?;
     if let Some(wanted) = &config.tls_proxy_limit {
         limits.configure(wanted.node)?;
     }
     let inspectors = inspectors(model, &log, &mut complain);
+    let shown = shown(model, &proxies);
+    let shared = inspectors.iter();
+    let shared = shared.map(|(map, shared)| (map.clone(), shared.inspector.clone()));
+    let shared = shared.collect();
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
@@ -84,11 +88,26 @@ pub fn start(
         assign: Box::new(assign),
         log: Box::new(move |event| log(event)),
     })?;
+    let overview = Overview {
+        sessions: adapter.asker(),
+        proxies: shown,
+        inspectors: shared,
+    };
     Ok(Some(Link {
         adapter,
         conns,
         model: model.clone(),
+        overview,
     }))
+}
+
+/// The proxies that serve, with the classes that lead to them.
+fn shown(model: &Model, proxies: &Proxies) -> Vec<Named> {
+    let lead = model.classes.iter().filter_map(|class| {
+        let proxy = class.inspect.as_ref()?.tls_proxy.as_ref()?;
+        Some((proxies.ready.get(proxy)?.clone(), class.name.clone()))
+    });
+    lead.collect()
 }
 
 /// Inspections whose classes name a proxy.
@@ -165,6 +184,18 @@ pub struct Link {
     adapter: Adapter,
     conns: Conns,
     model: Arc<Model>,
+    overview: Overview,
+}
+
+/// What there is to be shown of the proxies, from any thread.
+#[derive(Clone)]
+pub struct Overview {
+    /// Asks about the sessions.
+    pub sessions: adapter::Asker,
+    /// The proxies that serve, with the classes that lead to them.
+    pub proxies: Vec<Named>,
+    /// The inspectors, by inspect map.
+    pub inspectors: Vec<(Option<String>, Arc<Mutex<Inspector>>)>,
 }
 
 impl Link {
@@ -218,6 +249,11 @@ impl Link {
         lock(&self.conns.0).remove(&ends(seen));
     }
 
+    /// What there is to be shown.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
     /// Hands a packet over.
     pub fn send(&mut self, datagram: &[u8]) -> Result<(), adapter::Error> {
         self.adapter.send(datagram)
@@ -244,8 +280,3 @@ fn ends(seen: &Tuple) -> (SocketAddr, SocketAddr) {
 pub fn is_full(error: &adapter::Error) -> bool {
     matches!(error, adapter::Error::Packet(source) if source.kind() == io::ErrorKind::WouldBlock)
 }
-
-/// The model that limits are those of: the largest, with its largest licence.
-const PROFILE: &limits::Profile = &PROFILES[7];
-/// See [`PROFILE`].
-const LICENSED_SESSIONS: u32 = 10_000;

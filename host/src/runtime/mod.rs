@@ -10,7 +10,9 @@ pub mod proxies;
 /// The way from a running card to them and back.
 pub mod link;
 /// SIP inspection of what they carry.
-mod sip_stream;
+pub mod sip_stream;
+/// Questions to it, from other threads.
+pub mod questions;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.

@@ -196,7 +196,7 @@ fn refusal(reason: &str, is_reset: bool) -> Refusal {
 }
 
 /// What is behind a lock, also when its holder panicked.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
