@@ -402,6 +402,8 @@ fn the_program_serves_a_card_until_it_is_told_to_stop() {
         .arg(file("postern.cfg"))
         .arg("--nic")
         .arg(format!("vfio-user:{}", served.socket.display()))
+        .arg("--state")
+        .arg(file("state"))
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program");
@@ -418,12 +420,47 @@ fn the_program_serves_a_card_until_it_is_told_to_stop() {
     };
     await_line("postern: running on vfio-user:");
     await_line("%ASA-6-302013: Built outbound TCP connection 1 for outside:198.51.100.7/443");
+    let state = file("state");
+    let show = |words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_postern"))
+            .args(["show", "--state"])
+            .arg(&state)
+            .args(words.split(' '))
+            .output()
+            .expect("the program");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, conns, _) = show("conn");
+    assert_eq!(code, Some(0));
+    let rows = conns.strip_prefix(
+        "1 in use, 1 most used\nTCP outside 198.51.100.7:443 inside 10.0.0.9:40000, idle 0:00:",
+    );
+    assert!(
+        rows.is_some_and(|rows| rows.contains(", flags saA\n")),
+        "{conns}"
+    );
+    let (code, xlates, _) = show("xlate --format json");
+    assert_eq!(code, Some(0));
+    let xlates: serde_json::Value = serde_json::from_str(&xlates).expect("JSON");
+    assert_eq!(xlates["xlates"][0]["real"]["address"], "10.0.0.9");
+    assert_eq!(xlates["xlates"][0]["mapped"]["address"], "192.0.2.1");
+    assert_eq!(xlates["in_use"], 1);
+    let (code, out, err) = show("access-list nothing");
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert_eq!(err, "postern: there is no access-list nothing\n");
     let pid = i32::try_from(program.id()).expect("a process");
     // SAFETY: the process is our child and has not been waited for.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
     await_line("postern: stopped; the card goes on with 1 connections");
     let status = program.wait().expect("an end");
     assert_eq!(status.code(), Some(0));
+    let (code, _, err) = show("conn");
+    assert!(code == Some(2) && err.contains("no firewall runs"), "{err}");
     let answers = frames(&file("inside.out"));
     assert!(
         answers

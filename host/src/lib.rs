@@ -24,6 +24,9 @@ pub mod pki;
 /// pure: the TLS proxy: two TLS ends, whom they trust, how many there may be.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod tls;
+/// pure: what an operator may ask of a running firewall, and the answers.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod show;
 /// io: what must survive a restart.
 pub mod store;
 /// io: reaching a PCI function through VFIO-shaped calls.
@@ -36,5 +39,7 @@ pub mod simulator;
 pub mod tcp;
 /// io: the one loop where card, clock and pure machines meet.
 pub mod runtime;
+/// io: the socket where a running firewall is asked.
+pub mod control;
 /// io: the commands, one file each.
 pub mod cli;

@@ -7,6 +7,7 @@ mod check;
 mod crypto;
 mod packet_tracer;
 mod replay;
+mod show;
 
 use command::{case, postern};
 use replay::Scene;

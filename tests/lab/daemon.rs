@@ -3,8 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::command::{Answer, postern};
 
 /// What should be said has not been said after this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -13,15 +18,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Daemon {
     process: Child,
     lines: Receiver<String>,
+    state: Arc<TempDir>,
 }
 
 impl Daemon {
     /// Starts it on a served card and waits until it runs. Returns what it said before, too.
     pub fn start(config: &Path, socket: &Path) -> (Self, Vec<String>) {
+        let state = tempfile::tempdir().expect("a folder");
+        Self::start_with(config, socket, state.into(), &[])
+    }
+
+    /// The same, with a state directory and more words.
+    pub fn start_with(
+        config: &Path,
+        socket: &Path,
+        state: Arc<TempDir>,
+        words: &[&str],
+    ) -> (Self, Vec<String>) {
         let mut process = Command::new(env!("CARGO_BIN_EXE_postern"))
             .args(["run", "--config"])
             .arg(config)
             .args(["--nic", &format!("vfio-user:{}", socket.display())])
+            .arg("--state")
+            .arg(state.path())
+            .args(words)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program");
@@ -33,7 +53,11 @@ impl Daemon {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let daemon = Self { process, lines };
+        let daemon = Self {
+            process,
+            lines,
+            state,
+        };
         let said = daemon.await_line("postern: running on");
         (daemon, said)
     }
@@ -50,6 +74,13 @@ impl Daemon {
                 return said;
             }
         }
+    }
+
+    /// `postern show …`.
+    pub fn show(&self, words: &str) -> Answer {
+        let state = self.state.path().display().to_string();
+        let head = ["show", "--state", &state];
+        postern(head.into_iter().chain(words.split(' ')))
     }
 
     /// Kills it as a crash does: it has no say in it.

@@ -9,6 +9,7 @@ mod daemon;
 #[path = "../support/lab.rs"]
 #[allow(dead_code, reason = "the suites share it")]
 mod lab;
+mod limits;
 mod stream;
 
 use std::io::{BufRead, BufReader};
@@ -53,6 +54,9 @@ fn curl_gets_through_static_and_dynamic_pat_and_nothing_else_does() {
         assert_eq!(xmpp.client(), GATEWAY);
         daemon.await_line("Built inbound TCP connection 2 for outside:192.0.2.254/");
         daemon.await_line("Teardown TCP connection 2 for outside:192.0.2.254/");
+        let lists = daemon.show("access-list FROM-OUTSIDE --format json").json();
+        let hits = |line: usize| lists["access_lists"][0]["lines"][line]["hits"].as_u64();
+        assert_eq!((hits(0), hits(1)), (Some(1), Some(0)), "{lists}");
 
         // A server that listens, and that nobody outside may reach.
         let _closed = WebServer::start(&lab, Side::Inside, CLIENT, 5222, folder.path());

@@ -14,13 +14,16 @@ use std::sync::mpsc::{Receiver, channel};
 use host::config;
 use host::pki::{Certificate, Key, Trustpoint};
 use host::runtime::clock::Clock;
+use host::show::Format;
+use host::show::question::Detail;
+use host::show::tls::sessions;
 use host::tcp::adapter::Setup;
 use host::tcp::{Adapter, Assigned, Secured};
 use host::tls::keys::Identity;
 use host::tls::limits::{Application, Limits, PROFILES};
 use host::tls::proxy::Parts;
 use host::tls::session::Place;
-use host::tls::{PassThrough, Proxy, Trust, show};
+use host::tls::{PassThrough, Proxy, Trust};
 use network::{Endpoint, Wire};
 use peers::{Desk, Peer};
 use rustix::process::Signal;
@@ -169,7 +172,9 @@ fn openssl_talks_to_openssl_through_the_proxy_and_both_see_each_others_addresses
         "{seen:?}"
     );
     assert!(seen.contains(&(from, to)) && seen.contains(&(to, from)));
-    let shown = scene.wire.ask(|sessions| show::sessions(sessions, true));
+    let shown = scene
+        .wire
+        .ask(|open| sessions(Format::Text, Detail::Full, open));
     assert!(
         shown.starts_with(
             "1 in use, 1 most used\noutside 192.0.2.254:50437 inside 10.0.0.2:5061 P:(ent_y_to_x) "

@@ -10,8 +10,8 @@ use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
 use crate::programs;
 use crate::requirements::{
-    self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SIMULATION,
-    SYNTHESIS,
+    self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SCANNERS,
+    SIMULATION, SYNTHESIS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
@@ -165,6 +165,8 @@ pub fn setup() -> Result {
         GUEST,
         LAB,
         PEERS,
+        FEDERATION,
+        SCANNERS,
     ])
 }
 

@@ -143,6 +143,23 @@ pub const FEDERATION: &[Requirement] = &[
         program: "dnsmasq",
     },
 ];
+/// Programs that look for faults of a TLS server.
+pub const SCANNERS: &[Requirement] = &[
+    IP,
+    SYSCTL,
+    Program {
+        package: "openssl",
+        program: "openssl",
+    },
+    Program {
+        package: "testssl.sh",
+        program: "testssl",
+    },
+    Program {
+        package: "sslscan",
+        program: "sslscan",
+    },
+];
 /// OpenSSL as peer, authority and judge of what `postern` does with TLS.
 pub const PEERS: &[Requirement] = &[
     IP,

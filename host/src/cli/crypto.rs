@@ -4,7 +4,7 @@
 //! input and ends with a line `quit` or with the input.
 
 use std::io::{BufRead, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -86,6 +86,11 @@ struct Words {
 }
 
 impl Place {
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        &self.state
+    }
+
     /// Opens the store.
     pub fn open(&self) -> Result<Store, store::Error> {
         Store::open(&self.state, self.key_file.as_deref())
@@ -405,28 +410,15 @@ fn usage(text: &str) -> Outcome {
     Err(Failure::Usage(text.to_owned()))
 }
 
-/// Arguments of `show crypto ca`.
-#[derive(Args, Debug)]
-pub struct Show {
-    #[command(flatten)]
-    place: Place,
-    /// `certificates [TRUSTPOINT]` or `trustpoints [TRUSTPOINT]`
-    #[arg(required = true, value_name = "WORD")]
-    words: Vec<String>,
-}
-
 /// Prints what is stored.
-pub fn show(arguments: &Show) -> Outcome {
+pub fn show(place: &Place, words: &[&str]) -> Outcome {
     use crate::pki::show::{certificates, trustpoints};
-    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
-    let (print, name): (fn(_) -> _, _) = match words.as_slice() {
-        ["crypto", "ca", "certificates", name @ ..] if name.len() < 2 => {
-            (certificates, name.first())
-        }
-        ["crypto", "ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
+    let (print, name): (fn(_) -> _, _) = match words {
+        ["ca", "certificates", name @ ..] if name.len() < 2 => (certificates, name.first()),
+        ["ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
         _ => return usage("say `show crypto ca {certificates | trustpoints} [TRUSTPOINT]`"),
     };
-    let all = arguments.place.open()?.trustpoints()?;
+    let all = place.open()?.trustpoints()?;
     let is_meant = |own: &&Trustpoint| name.is_none_or(|name| *name == own.name);
     let meant: Vec<&Trustpoint> = all.iter().filter(is_meant).collect();
     print!("{}", print(meant.iter().copied()));

@@ -17,6 +17,8 @@ pub mod replay;
 pub mod run;
 /// `postern crypto`.
 pub mod crypto;
+/// `postern show`.
+pub mod show;
 /// `postern nic`.
 pub mod nic;
 /// Findings drawn for people or written for programs.
@@ -42,8 +44,8 @@ enum Command {
     Run(run::Arguments),
     /// Make keys, enrol trustpoints, import and export certificates
     Crypto(crypto::Arguments),
-    /// Show what is stored: crypto ca certificates, crypto ca trustpoints
-    Show(crypto::Show),
+    /// Show what is stored, or what a running firewall does
+    Show(show::Arguments),
     /// List cards, bind one to vfio-pci, or show what one says of itself
     #[command(subcommand)]
     Nic(nic::Command),
@@ -75,6 +77,9 @@ pub enum Failure {
     /// A key or a certificate is not what it should be.
     #[error(transparent)]
     Pki(#[from] crate::pki::Error),
+    /// A running firewall has no answer.
+    #[error(transparent)]
+    Control(#[from] crate::control::client::Error),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -96,7 +101,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => Ok(replay::run(&arguments)),
         Command::Run(arguments) => run::run(&arguments),
         Command::Crypto(arguments) => crypto::run(&arguments),
-        Command::Show(arguments) => crypto::show(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
         Command::Nic(command) => nic::run(&command),
     };
     outcome.unwrap_or_else(|failure| match failure {

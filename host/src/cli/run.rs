@@ -14,12 +14,16 @@ use super::crypto::Place;
 use super::{Failure, Outcome, check, no_such_class};
 use crate::config::ast::Config;
 use crate::config::{self, Severity};
+use crate::control::desk::Desk;
+use crate::control::server::Control;
 use crate::policy::model::ClassId;
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
 use crate::runtime::clock::{self, Clock};
 use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
+use crate::runtime::questions;
+use crate::tls::limits::{Limits, PROFILES, Profile};
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
 
@@ -40,6 +44,12 @@ pub struct Arguments {
     ports: Vec<String>,
     #[command(flatten)]
     place: Place,
+    /// Model whose limits on TLS proxy sessions hold, as 5525-X [default: the largest, with its largest license]
+    #[arg(long, value_name = "MODEL", value_parser = platform)]
+    platform: Option<&'static Profile>,
+    /// UC proxy sessions that are licensed [default: what MODEL has without a license]
+    #[arg(long, value_name = "N")]
+    uc_sessions: Option<u32>,
     /// A class whose SIP messages pass as they are; what would have changed is logged. May be given several times
     #[arg(long, value_name = "CLASS")]
     dry_run: Vec<String>,
@@ -55,6 +65,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
             "--port is for --nic sim; a card has its own ports".into(),
         ));
     }
+    let limits = Limits::licensed(arguments.platform, arguments.uc_sessions)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let clock = Clock::start();
     let Some((config, mut model)) = load(&arguments.config)? else {
         eprintln!(
@@ -70,14 +82,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     // Before anything is started: a signal that comes early must not leave a half-loaded card.
     let stop = stop_signal()?;
-    serve(arguments, clock, &config, Arc::new(model), &stop)?;
+    serve(arguments, limits, clock, config, Arc::new(model), &stop)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn serve(
     arguments: &Arguments,
+    limits: Limits,
     clock: Clock,
-    config: &Config,
+    config: Config,
     model: Arc<Model>,
     stop: &UnixStream,
 ) -> Result<(), runtime::Error> {
@@ -95,20 +108,51 @@ fn serve(
     let log = |event: &crate::punt::Event| eprintln!("{event}");
     let complain = |text: &str| eprintln!("postern: {text}");
     let open = || arguments.place.open();
-    let proxies = link::start(config, &model, open, clock, Arc::new(log), complain)?;
+    let proxies = link::start(
+        &config,
+        &model,
+        open,
+        limits,
+        clock,
+        Arc::new(log),
+        complain,
+    )?;
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
+    let overview = proxies.as_ref().map(|link| link.overview().clone());
     let names = arguments.dry_run.iter();
     let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
-    let mut live = Live::start(clock.now(), device, tables, model, &image, proxies, log)?;
+    let mut live = Live::start(
+        clock.now(),
+        device,
+        tables,
+        model.clone(),
+        &image,
+        proxies,
+        log,
+    )?;
     for class in dry {
         live.slow_path().run_dry(class);
     }
     for fault in live.slow_path().inspection_faults() {
         eprintln!("postern: {fault}; messages that it was to judge do not pass");
     }
+    let (asker, questions) = questions::channel().map_err(runtime::Error::Wait)?;
+    live.answer(questions);
+    let desk = Desk {
+        config: Arc::new(config),
+        model,
+        image: Arc::new(image),
+        runtime: asker,
+        proxies: overview,
+        clock,
+    };
+    // A firewall that nobody can ask is better than none.
+    let control = Control::start(arguments.place.directory(), desk)
+        .map_err(|error| complain(&format!("`postern show` will not work: {error}")));
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
+    drop(control);
     for (reason, frames) in live.refused() {
         eprintln!("postern: {frames} frames did not reach the card: {reason}");
     }
@@ -116,6 +160,14 @@ fn serve(
     live.stop()?;
     eprintln!("postern: stopped; the card goes on with {conns} connections");
     Ok(())
+}
+
+/// A model by its name.
+fn platform(name: &str) -> Result<&'static Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        format!("there is no such model, but {}", names.join(", "))
+    })
 }
 
 /// Reads a configuration that may be loaded, `None` if it has errors.

@@ -1,6 +1,7 @@
 //! `show conn` and `show xlate`.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use super::Time;
 use super::conn::{Conn, State};
@@ -53,19 +54,9 @@ pub struct ShowConn<'a> {
 impl fmt::Display for ShowConn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { model, conn, now } = self;
-        let leg = &conn.forward;
-        let [initiator, responder] = conn.real();
-        let mut ends = [(leg.ingress, initiator), (leg.egress, responder)];
-        if !conn.inbound {
-            ends.reverse();
-        }
         write!(f, "{}", Protocol(conn.proto()))?;
-        for (interface, (address, port)) in ends {
-            write!(
-                f,
-                " {} {address}:{port}",
-                model.interface(InterfaceId(interface)).name
-            )?;
+        for (interface, address, port) in Ends::of(model, conn).0 {
+            write!(f, " {interface} {address}:{port}")?;
         }
         let bytes = conn.seen[0].bytes + conn.seen[1].bytes;
         let idle = Clock(now.saturating_sub(conn.last));
@@ -73,8 +64,28 @@ impl fmt::Display for ShowConn<'_> {
     }
 }
 
+/// Interface, real address and port of both ends: the one on the interface with the lower security level first.
+pub struct Ends<'a>(pub [(&'a str, Ipv4Addr, u16); 2]);
+
+impl<'a> Ends<'a> {
+    /// Those of a connection.
+    pub fn of(model: &'a Model, conn: &Conn) -> Self {
+        let leg = &conn.forward;
+        let name = |interface| model.interface(InterfaceId(interface)).name.as_str();
+        let [initiator, responder] = conn.real();
+        let mut ends = [
+            (name(leg.ingress), initiator.0, initiator.1),
+            (name(leg.egress), responder.0, responder.1),
+        ];
+        if !conn.inbound {
+            ends.reverse();
+        }
+        Self(ends)
+    }
+}
+
 /// Flags of `show conn`. Whether data passed is told from more packets than a handshake needs.
-fn flags(conn: &Conn) -> String {
+pub fn flags(conn: &Conn) -> String {
     let [forward, reverse] = conn.seen;
     let (inbound, outbound) = if conn.inbound {
         (forward, reverse)

@@ -19,11 +19,12 @@ use crate::flow::Leg;
 use crate::policy::Model;
 use crate::policy::model::{ClassId, InterfaceId};
 use crate::punt::Channel;
+use crate::show::tls::Named;
 use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned, Secured};
-use crate::tls::limits::{self, Application, Limits, PROFILES};
+use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
 
@@ -41,11 +42,12 @@ pub enum Error {
     Adapter(#[from] adapter::Error),
 }
 
-/// Makes the proxies' network, unless no class names one. What keeps a proxy from serving is told by `complain`.
+/// Makes the proxies' network, unless no class names one. `limits` are those of the licence. What keeps a proxy from serving is told by `complain`.
 pub fn start(
     config: &Config,
     model: &Arc<Model>,
     store: impl FnOnce() -> Result<Store, store::Error>,
+    mut limits: Limits,
     clock: Clock,
     log: Log,
     mut complain: impl FnMut(&str),
@@ -66,11 +68,10 @@ pub fn start(
     for fault in &proxies.faults {
         complain(&format!("{fault}; its connections are reset"));
     }
-    let mut limits = Limits::new(PROFILE);
-    limits.apply_licence(LICENSED_SESSIONS)?;
     if let Some(wanted) = &config.tls_proxy_limit {
         limits.configure(wanted.node)?;
     }
+    let shown = shown(model, &proxies);
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
@@ -105,12 +106,26 @@ pub fn start(
         assign: Box::new(assign),
         log: Box::new(move |event| log(event)),
     })?;
+    let overview = Overview {
+        sessions: adapter.asker(),
+        proxies: shown,
+    };
     Ok(Some(Link {
         adapter,
         conns,
         model: model.clone(),
         slow_path: None,
+        overview,
     }))
+}
+
+/// The proxies that serve, with the classes that lead to them.
+fn shown(model: &Model, proxies: &Proxies) -> Vec<Named> {
+    let lead = model.classes.iter().filter_map(|class| {
+        let proxy = class.inspect.as_ref()?.tls_proxy.as_ref()?;
+        Some((proxies.ready.get(proxy)?.clone(), class.name.clone()))
+    });
+    lead.collect()
 }
 
 /// A connection that a proxy ends.
@@ -145,6 +160,16 @@ pub struct Link {
     conns: Conns,
     model: Arc<Model>,
     slow_path: Option<Shared>,
+    overview: Overview,
+}
+
+/// What there is to be shown of the proxies, from any thread.
+#[derive(Clone)]
+pub struct Overview {
+    /// Asks about the sessions.
+    pub sessions: adapter::Asker,
+    /// The proxies that serve, with the classes that lead to them.
+    pub proxies: Vec<Named>,
 }
 
 impl Link {
@@ -184,6 +209,11 @@ impl Link {
         lock(&self.conns.0).remove(&ends(seen));
     }
 
+    /// What there is to be shown.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
     /// Hands a packet over.
     pub fn send(&mut self, datagram: &[u8]) -> Result<(), adapter::Error> {
         self.adapter.send(datagram)
@@ -210,8 +240,3 @@ fn ends(seen: &Tuple) -> (SocketAddr, SocketAddr) {
 pub fn is_full(error: &adapter::Error) -> bool {
     matches!(error, adapter::Error::Packet(source) if source.kind() == io::ErrorKind::WouldBlock)
 }
-
-/// The model that limits are those of: the largest, with its largest licence.
-const PROFILE: &limits::Profile = &PROFILES[7];
-/// See [`PROFILE`].
-const LICENSED_SESSIONS: u32 = 10_000;

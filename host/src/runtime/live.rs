@@ -14,6 +14,7 @@ use vmm_sys_util::poll::PollContext;
 
 use super::effects::{Surroundings, perform};
 use super::link::{self, Link};
+use super::questions::{Questions, View};
 use super::{Error, Shared, lock, random};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
@@ -39,6 +40,7 @@ pub struct Live<L> {
     slow_path: Shared,
     outside: Outside<L>,
     adopted: Adopted,
+    questions: Option<Questions>,
     /// Ring errors that the log knows of.
     errors: u16,
 }
@@ -104,8 +106,14 @@ impl<L: FnMut(&Event)> Live<L> {
             slow_path,
             outside,
             adopted,
+            questions: None,
             errors: 0,
         })
+    }
+
+    /// Answers these from then on.
+    pub fn answer(&mut self, questions: Questions) {
+        self.questions = Some(questions);
     }
 
     /// Serves the card until `stop` becomes readable.
@@ -120,6 +128,9 @@ impl<L: FnMut(&Event)> Live<L> {
         }
         if let Some(proxies) = &self.outside.proxies {
             poll.add(proxies, Token::Proxies).map_err(failed)?;
+        }
+        if let Some(questions) = &self.questions {
+            poll.add(questions, Token::Questions).map_err(failed)?;
         }
         loop {
             // Events first: what is raised after this is seen by the next wait.
@@ -136,6 +147,23 @@ impl<L: FnMut(&Event)> Live<L> {
             {
                 return Ok(());
             }
+            if events
+                .iter_readable()
+                .any(|event| event.token() == Token::Questions)
+            {
+                self.answer_questions(clock());
+            }
+        }
+    }
+
+    /// Lets those who asked look.
+    pub fn answer_questions(&mut self, now: Time) {
+        if let Some(questions) = &self.questions {
+            questions.answer(&mut View {
+                now,
+                nic: &mut self.nic,
+                slow_path: &self.slow_path,
+            });
         }
     }
 
@@ -278,6 +306,7 @@ enum Token {
     Card,
     Stop,
     Proxies,
+    Questions,
 }
 
 impl vmm_sys_util::poll::PollToken for Token {
@@ -289,7 +318,8 @@ impl vmm_sys_util::poll::PollToken for Token {
         match data {
             0 => Token::Card,
             1 => Token::Stop,
-            _ => Token::Proxies,
+            2 => Token::Proxies,
+            _ => Token::Questions,
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod proxies;
 pub mod link;
 /// Inspection of what they carry.
 mod streams;
+/// Questions to it, from other threads.
+pub mod questions;
 /// A card that runs by itself.
 pub mod live;
 /// A simulated card, started and loaded.

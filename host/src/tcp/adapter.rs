@@ -11,7 +11,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use etherparse::{SlicedPacket, TransportSlice};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tun_rs::SyncDevice;
 
 use super::service;
@@ -160,6 +161,11 @@ impl Adapter {
         answered.recv().map_err(|_| Error::Stopped)
     }
 
+    /// Somebody who may ask from another thread, for as long as this is here.
+    pub fn asker(&self) -> Asker {
+        Asker(self.commands.as_ref().map(UnboundedSender::downgrade))
+    }
+
     fn listen(&mut self, port: u16) -> Result<(), Error> {
         if self.ports.len() >= MAX_PORTS {
             return Err(Error::Ports);
@@ -177,6 +183,30 @@ impl Adapter {
     fn command(&self, command: Command) -> Result<(), Error> {
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?;
         commands.send(command).map_err(|_| Error::Stopped)
+    }
+}
+
+/// Asks about the sessions, from any thread.
+#[derive(Clone)]
+pub struct Asker(Option<WeakUnboundedSender<Command>>);
+
+impl Asker {
+    /// As [`Adapter::ask`], without keeping a thread.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Sessions) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let commands = self.0.as_ref().and_then(WeakUnboundedSender::upgrade);
+        let ask = Command::Ask(Box::new(move |sessions| {
+            // Whoever asked may have gone.
+            let _ = answer.send(question(sessions));
+        }));
+        commands
+            .ok_or(Error::Stopped)?
+            .send(ask)
+            .map_err(|_| Error::Stopped)?;
+        answered.await.map_err(|_| Error::Stopped)
     }
 }
 

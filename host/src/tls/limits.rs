@@ -41,6 +41,27 @@ pub const PROFILES: &[Profile] = &[
     profile("ASAv 4 vCPU", 1_000, &[], 1_000, 4_500),
 ];
 
+impl Profile {
+    /// The model of this name, with or without its maker's prefix.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        let bare = |name: &str| {
+            let name = name.trim().to_ascii_lowercase();
+            let words = name.strip_prefix("asa ").unwrap_or(&name).to_owned();
+            words.replace(' ', "-")
+        };
+        let wanted = bare(name);
+        PROFILES.iter().find(|profile| bare(profile.name) == wanted)
+    }
+
+    /// Sessions that a licence may give, in words.
+    fn licences(&self) -> String {
+        let all = [self.base].into_iter().chain(self.tiers.iter().copied());
+        all.map(|sessions| sessions.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
 const fn profile(
     name: &'static str,
     base: u32,
@@ -125,12 +146,16 @@ impl fmt::Display for Over {
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// There is no such licence for the model.
-    #[error("there is no license for {sessions} UC proxy sessions on {model}")]
+    #[error(
+        "there is no license for {sessions} UC proxy sessions on {}, but for {}",
+        .profile.name,
+        .profile.licences()
+    )]
     NoSuchTier {
         /// What was asked for.
         sessions: u32,
         /// The model.
-        model: &'static str,
+        profile: &'static Profile,
     },
     /// The model or the licence's export class does not go so high.
     #[error("tls-proxy maximum-session {wanted}: at most {highest} here")]
@@ -160,6 +185,26 @@ impl Limits {
         };
         limits.proxy = profile.default_limit.min(limits.highest());
         limits
+    }
+
+    /// A model with a licence: with that of the model if none is named, and the largest of both if no model is named
+    /// either.
+    pub fn licensed(
+        profile: Option<&'static Profile>,
+        sessions: Option<u32>,
+    ) -> Result<Self, Error> {
+        let mut limits = Self::new(profile.unwrap_or(LARGEST));
+        match (sessions, profile) {
+            (Some(sessions), _) => limits.apply_licence(sessions)?,
+            (None, Some(_)) => {}
+            (None, None) => limits.apply_licence(LARGEST_LICENCE)?,
+        }
+        Ok(limits)
+    }
+
+    /// The model.
+    pub fn platform(&self) -> &'static str {
+        self.profile.name
     }
 
     /// Sessions of counted applications that the licence permits.
@@ -195,7 +240,7 @@ impl Limits {
         if sessions != self.profile.base && !self.profile.tiers.contains(&sessions) {
             return Err(Error::NoSuchTier {
                 sessions,
-                model: self.profile.name,
+                profile: self.profile,
             });
         }
         self.licence = sessions;
@@ -288,6 +333,10 @@ impl Usage {
     }
 }
 
+/// The model that has the largest licence.
+const LARGEST: &Profile = &PROFILES[7];
+/// See [`LARGEST`].
+const LARGEST_LICENCE: u32 = 10_000;
 /// Licences of so many sessions and more are restricted (K9).
 const RESTRICTED_FROM: u32 = 250;
 /// TLS proxy sessions with an unrestricted licence.
@@ -341,9 +390,31 @@ mod tests {
         );
         let unknown = Error::NoSuchTier {
             sessions: 751,
-            model: "ASA 5525-X",
+            profile: model("ASA 5525-X"),
         };
         assert_eq!(limits.apply_licence(751), Err(unknown));
+        assert_eq!(
+            unknown.to_string(),
+            "there is no license for 751 UC proxy sessions on ASA 5525-X, but for 2, 24, 50, 100, 250, 500, 750, 1000"
+        );
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_name_and_has_its_base_licence_if_none_is_named() {
+        for name in ["ASA 5525-X", "5525-x", "asa 5525-X"] {
+            let profile = Profile::named(name).expect("a model");
+            assert_eq!(profile.name, "ASA 5525-X");
+            assert_eq!(
+                Limits::licensed(Some(profile), None).map(|own| own.licence()),
+                Ok(2)
+            );
+        }
+        assert_eq!(Profile::named("5525"), None);
+        let largest = Limits::licensed(None, None).expect("a license");
+        assert_eq!((largest.licence(), largest.proxy()), (10_000, 10_000));
+        let small = Limits::licensed(None, Some(24)).expect("a license");
+        assert_eq!((small.licence(), small.proxy()), (24, 1_000));
+        assert!(Limits::licensed(Profile::named("5505"), Some(50)).is_err());
     }
 
     #[test]

@@ -209,6 +209,8 @@ fn server_settings(
         false => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(identity.resolver());
+    // A peer's own order may begin with the weakest suite that both have.
+    config.ignore_client_order = true;
     // Sessions are kept here and not in tickets: what is trusted may change while a ticket is away.
     config.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS);
     Ok(config)

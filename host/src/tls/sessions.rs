@@ -79,8 +79,13 @@ impl Sessions {
         }
     }
 
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The limits, to be changed.
-    pub fn limits(&mut self) -> &mut Limits {
+    pub fn limits_mut(&mut self) -> &mut Limits {
         &mut self.limits
     }
 
@@ -279,7 +284,7 @@ mod tests {
         let all: Vec<SessionId> = (0..3)
             .map(|_| open(&mut sessions, 0).expect("room"))
             .collect();
-        sessions.limits().configure(1).expect("low");
+        sessions.limits_mut().configure(1).expect("low");
         assert_eq!(sessions.iter().count(), 3);
         assert!(open(&mut sessions, 0).is_err());
         for id in all {

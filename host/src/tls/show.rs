@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::proxy::Proxy;
-use super::sessions::Sessions;
+use super::sessions::{Open, SessionId, Sessions};
 
 /// `show tls-proxy`: the proxies and what they have done. `class` names the class-map that leads to each.
 pub fn proxies<'a>(
@@ -27,17 +27,35 @@ pub fn count(sessions: &Sessions) -> String {
     )
 }
 
-/// `show tls-proxy session`, with `detail` the state of both legs.
-pub fn sessions(sessions: &Sessions, is_detailed: bool) -> String {
-    let mut text = count(sessions);
-    for (id, open) in sessions.iter() {
+/// The first lines of `show tls-proxy`: how many sessions there may be, and how many were too many.
+pub fn limits(sessions: &Sessions) -> String {
+    let limits = sessions.limits();
+    let mut text = format!(
+        "Maximum number of sessions: {}\nUC license: {} sessions, {} in use ({})\n",
+        limits.proxy(),
+        limits.licence(),
+        sessions.usage().counted,
+        limits.platform()
+    );
+    for (limit, count) in sessions.refused() {
+        text += &format!("Refused: {count} by {limit}\n");
+    }
+    text
+}
+
+/// One session of `show tls-proxy session`, with or without the state of both legs.
+pub struct Row<'a>(pub SessionId, pub &'a Open, pub bool);
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id, open, is_detailed) = self;
+        // Nothing is known of one that has just begun.
         let Some(seen) = &open.seen else {
-            continue;
+            return Ok(());
         };
         let (dialler, dialled) = (&seen.dialler, &seen.dialled);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
+        writeln!(
+            f,
             "{} {} {} {} P:({}) S:{:#010x} byte {}",
             dialler.interface,
             dialler.address,
@@ -46,21 +64,14 @@ pub fn sessions(sessions: &Sessions, is_detailed: bool) -> String {
             open.proxy,
             id.0,
             seen.bytes
-        );
-        if is_detailed {
-            let _ = writeln!(
-                text,
-                "        Client: State {}",
-                state(seen.client.as_ref())
-            );
-            let _ = writeln!(
-                text,
-                "        Server: State {}",
-                state(seen.server.as_ref())
-            );
+        )?;
+        if *is_detailed {
+            let (client, server) = (state(seen.client.as_ref()), state(seen.server.as_ref()));
+            writeln!(f, "        Client: State {client}")?;
+            writeln!(f, "        Server: State {server}")?;
         }
+        Ok(())
     }
-    text
 }
 
 fn state(suite: Option<&String>) -> String {

@@ -27,7 +27,7 @@ impl Authority {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
         let authority = Self { folder };
-        let mut openssl = authority.openssl(&["req", "-x509", "-noenc", "-days", "30"]);
+        let mut openssl = authority.openssl(&["req", "-x509", "-noenc", "-days", DAYS]);
         openssl.args(NEW_KEY).args([
             "-keyout",
             "ca.key",
@@ -49,7 +49,7 @@ impl Authority {
             certificate: folder.join("certificate.pem"),
             trusted: folder.join("trusted.pem"),
         };
-        let mut openssl = self.openssl(&["req", "-x509", "-noenc", "-days", "30"]);
+        let mut openssl = self.openssl(&["req", "-x509", "-noenc", "-days", DAYS]);
         openssl
             .args(NEW_KEY)
             .args(["-CA", "ca.pem", "-CAkey", "ca.key"]);
@@ -95,4 +95,6 @@ impl Authority {
 
 /// Of the bundles.
 pub const PASSPHRASE: &str = "between two commands";
+/// Scanners complain of certificates that end within two months.
+const DAYS: &str = "90";
 const NEW_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];

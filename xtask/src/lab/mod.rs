@@ -12,7 +12,7 @@ use clap::Args;
 use crate::networks::{Lab, Side};
 use crate::process::{Failure, Result, at, capture as capture_of, root, target};
 use crate::programs;
-use crate::requirements::{self, FEDERATION, SIMULATION};
+use crate::requirements::{self, FEDERATION, SCANNERS, SIMULATION};
 
 /// Keys and certificates of the enterprises.
 mod certificates;
@@ -28,6 +28,8 @@ mod media;
 mod telephones;
 /// XMPP servers.
 mod xmpp;
+/// Judges of the TLS proxy that nobody here wrote.
+mod scanners;
 /// Child processes that end with us.
 mod process;
 
@@ -42,6 +44,9 @@ pub struct Options {
     /// `rtl` for the Verilated circuits, or `model`
     #[arg(long, default_value = "rtl", value_parser = ["rtl", "model"])]
     engine: String,
+    /// Let testssl.sh and sslscan look for faults of the TLS proxy instead
+    #[arg(long)]
+    scan: bool,
 }
 
 /// On the RTL card, unless this user may not make the networks at its ports. `programs` is where they are built.
@@ -55,8 +60,24 @@ pub fn play_if_root(programs: &Path) -> Result {
 
 /// Builds the programs, and lets them play.
 pub fn lab(options: &Options) -> Result {
+    if options.scan {
+        requirements::ensure(&[SIMULATION, SCANNERS])?;
+        let programs = programs::build()?;
+        return scanners::scan(&options.engine, &programs, &folder()?);
+    }
     requirements::ensure(&[SIMULATION, FEDERATION])?;
     play(&options.engine, &programs::build()?)
+}
+
+/// An empty folder for captures, logs and reports.
+fn folder() -> Result<PathBuf> {
+    let folder = target().join("lab");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(&folder)(error)),
+        _ => fs::create_dir_all(&folder)
+            .map_err(at(&folder))
+            .map(|()| folder),
+    }
 }
 
 /// Brings both enterprises up, and goes through all scenes.
@@ -84,14 +105,7 @@ struct Scene {
 
 impl Scene {
     fn start(engine: &str, programs: &Path) -> Result<Self> {
-        let folder = target().join("lab");
-        // Captures and logs of an earlier run.
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(at(&folder)(error));
-            }
-            _ => fs::create_dir_all(&folder).map_err(at(&folder))?,
-        }
+        let folder = folder()?;
         let lab = Lab::start(&programs.join("postern-card"), engine)
             .map_err(|error| Failure::Check(format!("cannot start the card: {error}")))?;
         for (side, words) in [

@@ -188,6 +188,14 @@ impl SlowPath {
         &self.inspection.sip
     }
 
+    /// The inspector of a class, if that inspects SIP.
+    pub fn inspector_of(&self, class: ClassId) -> Option<&Inspector> {
+        match self.inspection.of_class.get(usize::from(class.0))? {
+            Some(Opener::Sip(number)) => self.inspection.sip.get(*number),
+            _ => None,
+        }
+    }
+
     /// Pinholes open.
     pub fn open_pinholes(&self) -> usize {
         self.inspection.pinholes.len()

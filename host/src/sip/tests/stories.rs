@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::bench::{Bench, SERVER_MAPPED, message};
 use crate::flow::Time;
+use crate::show::{self, Format};
 use crate::sip::limits::Limits;
-use crate::sip::show::ShowSip;
 use crate::sip::{Effect, PinholeId, Protocol, Reason, Rules, Way};
 
 const SDP_IN: &str = "v=0
@@ -74,12 +74,12 @@ const TO_BOB: [&str; 2] = [
     "Outbound RTP 198.51.100.9:6000 10.0.0.2",
 ];
 
-fn show(bench: &Bench) -> String {
-    let shown = ShowSip {
-        inspector: &bench.inspector,
-        now: bench.now,
-    };
-    shown.to_string()
+fn shown(bench: &Bench) -> String {
+    show::inspect::sip(
+        Format::Text,
+        bench.now,
+        std::slice::from_ref(&bench.inspector),
+    )
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_call_opens_media_both_ways_and_closes_it_when_it_ends() {
             "Inbound RTP 192.0.2.11:20000 any"
         ]
     );
-    assert!(show(&bench).contains("state Call init, idle 0:00:00"));
+    assert!(shown(&bench).contains("state Call init, idle 0:00:00"));
     bench
         .back(&of_call("SIP/2.0 200 OK", "out", "1 INVITE", SDP_OUT))
         .expect("passes");
@@ -103,7 +103,7 @@ fn a_call_opens_media_both_ways_and_closes_it_when_it_ends() {
     );
     bench.pass(Time::from_secs(3));
     assert_eq!(
-        show(&bench),
+        shown(&bench),
         "Total: 1\ncall-id c1\n    state Active, idle 0:00:03\n"
     );
     bench
@@ -122,7 +122,7 @@ fn a_call_opens_media_both_ways_and_closes_it_when_it_ends() {
     bench.pass(Time::from_secs(119));
     assert_eq!(bench.inspector.sessions().len(), 1);
     bench.pass(Time::from_secs(1));
-    assert_eq!(show(&bench), "Total: 0\n");
+    assert_eq!(shown(&bench), "Total: 0\n");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_subscription_keeps_its_pinhole_until_it_expires_and_a_margin() {
         )
         .replace("10.0.0.2:5070", "192.0.2.11:20000");
     bench.back(&answer).expect("passes");
-    assert!(show(&bench).contains("Active"));
+    assert!(shown(&bench).contains("Active"));
     bench.pass(Time::from_secs(3600 + 299));
     assert_eq!(bench.open.len(), 1);
     bench.pass(Time::from_secs(1));
@@ -353,7 +353,7 @@ fn a_flood_takes_neither_memory_nor_the_sessions_of_others() {
     assert_eq!(refused, 800, "each of ten sources may begin 20 at once");
     assert_eq!(bench.inspector.sessions().len(), 50);
     assert_eq!(bench.inspector.sessions().most(), 50);
-    assert!(show(&bench).contains("call-id c1\n    state Active"));
+    assert!(shown(&bench).contains("call-id c1\n    state Active"));
 }
 
 #[test]
