@@ -129,6 +129,7 @@ fn end(mut stream: TcpStream) -> Option<io::ErrorKind> {
     stream.read(&mut [0]).err().map(|error| error.kind())
 }
 
+/// Nothing was said over it yet, so the peer behind was not dialled.
 fn is_open(conn: &Value) -> bool {
-    conn["state"] == "established"
+    conn["state"] == "embryonic"
 }

@@ -46,11 +46,19 @@ impl SlowPath {
         let conn = self.conns.get(handle).ok_or(Drop::NoFlow)?;
         let leg = *conn.leg(direction).ok_or(Drop::NoFlow)?;
         let mut report = Report::forwarded("proxied", handle, conn, &leg, leg.sent);
-        if packet.tcp_flags() & tcp_flags::RST != 0 {
-            // Nothing more is taken from that end.
-            let other = direction.opposite();
+        let flags = packet.tcp_flags();
+        let mut note_end = |direction| {
+            let fin = tcp_flags::FIN;
             self.conns
-                .observe(now, handle, other, 0, tcp_flags::FIN, &self.model);
+                .observe(now, handle, direction, 0, fin, &self.model);
+        };
+        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
+            // Nothing more goes there, whether or not there ever was somebody behind to say so.
+            note_end(direction);
+        }
+        if flags & tcp_flags::RST != 0 {
+            // And nothing more is taken from there.
+            note_end(direction.opposite());
         }
         let sent = self
             .neighbours

@@ -112,6 +112,24 @@ fn both_ends_closed_end_the_connection() {
 }
 
 #[test]
+fn a_connection_that_the_proxy_ends_by_itself_is_over() {
+    for (said, answered) in [(RST, None), (FIN | ACK, Some(FIN | ACK))] {
+        let mut bench = bench();
+        let (dialled, _) = ends();
+        bench.receive(OUTSIDE, &frame(&dialled, SYN, 64));
+        let to_client = dialled.reply().expect("tcp");
+        bench.proxy_sends(&frame(&to_client, SYN | ACK, 64)[14..]);
+        bench.receive(OUTSIDE, &frame(&dialled, ACK, 64));
+        bench.proxy_sends(&frame(&to_client, said, 64)[14..]);
+        if let Some(flags) = answered {
+            bench.receive(OUTSIDE, &frame(&dialled, flags, 64));
+        }
+        bench.pass(Time::from_secs(5));
+        assert!(bench.path.conns().is_empty(), "nobody behind was dialled");
+    }
+}
+
+#[test]
 fn an_error_about_what_the_proxy_sent_goes_to_the_proxy() {
     let mut bench = bench();
     let (dialled, real) = ends();
