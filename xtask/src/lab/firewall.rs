@@ -4,15 +4,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use serde_json::Value;
+
 use super::certificates::PASSPHRASE;
 use super::process;
 use crate::networks::Lab;
-use crate::process::{Result, at};
+use crate::process::{Failure, Result, at, capture};
 
 /// A running firewall. It is killed when it is dropped.
 pub struct Firewall {
     process: Child,
     log: PathBuf,
+    program: PathBuf,
+    state: PathBuf,
 }
 
 impl Firewall {
@@ -39,7 +43,22 @@ impl Firewall {
         command.arg("--state").arg(&state);
         command.args(["--nic", &format!("vfio-user:{}", lab.socket().display())]);
         let process = process::spawn_until(&mut command, &log, "postern: running on")?;
-        Ok(Self { process, log })
+        Ok(Self {
+            process,
+            log,
+            program: program.to_owned(),
+            state,
+        })
+    }
+
+    /// Connections with an address, and who carries them.
+    pub fn conns(&self, address: &str) -> Result<Value> {
+        let mut show = Command::new(&self.program);
+        show.args(["show", "conn", "address", address, "--format", "json"]);
+        show.arg("--state").arg(&self.state);
+        let answer = capture(&mut show)?;
+        serde_json::from_str(&answer)
+            .map_err(|error| Failure::Check(format!("{error} in the answer {answer}")))
     }
 
     /// Waits for a line in its log.

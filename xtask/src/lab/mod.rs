@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 
 use clap::Args;
 
-use crate::networks::{Lab, Side};
+use crate::networks::{FAR, Lab, Side};
 use crate::process::{Failure, Result, at, capture as capture_of, root, target};
 use crate::programs;
 use crate::requirements::{self, FEDERATION, SCANNERS, SIMULATION};
@@ -150,11 +150,24 @@ impl Scene {
             self.firewall
                 .await_line(&format!("%ASA-6-302013: Built {way} TCP connection"))?;
         }
+        told.push(self.media()?);
         told.push(sip::search_leaks(&self.offices)?);
         told.extend(telephones::call(&self.lab, &self.folder)?);
         told.extend(xmpp::ping(&self.xmpp)?);
         told.push(self.search_headers()?);
         Ok(told)
+    }
+
+    /// Who carried the media of both calls.
+    fn media(&self) -> Result<String> {
+        let shown = self.firewall.conns(FAR)?;
+        let conns = shown["conns"].as_array().into_iter().flatten();
+        let media: Vec<_> = conns.filter(|conn| conn["protocol"] == "UDP").collect();
+        // RTP and RTCP of a call each way.
+        if media.len() != 4 || media.iter().any(|conn| conn["by"] != "card") {
+            return Err(Failure::Check(format!("media is not in the card: {shown}")));
+        }
+        Ok("media of both calls: 4 connections, all in the card".to_owned())
     }
 
     /// Looks for packets with an address of the inside in what was captured outside.
