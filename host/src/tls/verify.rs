@@ -5,7 +5,7 @@
 //! a trustpoint that holds one peer's own certificate vouches for exactly that one. RFC 5280 §6.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -28,6 +28,17 @@ pub struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// The last that was judged during a handshake.
+    judged: Mutex<Option<Judged>>,
+}
+
+/// A judgement, and all that it depends on.
+#[derive(Debug)]
+struct Judged {
+    chain: Vec<CertificateDer<'static>>,
+    usage: Usage,
+    now: Date,
+    peer: Peer,
 }
 
 #[derive(Debug)]
@@ -140,7 +151,46 @@ impl Trust {
             authorities,
             algorithms: rustls::crypto::aws_lc_rs::default_provider()
                 .signature_verification_algorithms,
+            judged: Mutex::default(),
         }
+    }
+
+    /// The same as [`Trust::verify`], for a session whose handshake has just ended. Most were judged in it, a moment
+    /// ago, and are not judged twice.
+    pub(super) fn confirm(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        usage: Usage,
+        now: Date,
+    ) -> Result<Peer, Distrust> {
+        match self.last().take() {
+            Some(judged) if judged.is_of(end_entity, between, usage, now) => Ok(judged.peer),
+            _ => self.verify(end_entity, between, usage, now),
+        }
+    }
+
+    /// During a handshake.
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        usage: Usage,
+        now: Date,
+    ) -> Result<Peer, Distrust> {
+        let peer = self.verify(end_entity, between, usage, now)?;
+        let chain = std::iter::once(end_entity).chain(between);
+        *self.last() = Some(Judged {
+            chain: chain.map(|one| one.clone().into_owned()).collect(),
+            usage,
+            now,
+            peer: peer.clone(),
+        });
+        Ok(peer)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Judged>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the trustpoint that vouches for a certificate.
@@ -265,6 +315,19 @@ impl Trust {
     }
 }
 
+impl Judged {
+    fn is_of(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        usage: Usage,
+        now: Date,
+    ) -> bool {
+        let chain = std::iter::once(end_entity).chain(between);
+        self.usage == usage && self.now == now && self.chain.iter().eq(chain)
+    }
+}
+
 /// Dates and purposes count for a pinned certificate too; its signature was checked when it was read.
 fn check_pinned(certificate: &Certificate, usage: Usage, now: Date) -> Result<(), Reason> {
     check_dates(certificate, now)?;
@@ -368,7 +431,7 @@ impl ClientCertVerifier for VerifyClient {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let now = Date::from(Duration::from_secs(now.as_secs()));
-        self.0.verify(end_entity, between, Usage::Client, now)?;
+        self.0.judge(end_entity, between, Usage::Client, now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -405,7 +468,7 @@ impl ServerCertVerifier for VerifyServer {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let now = Date::from(Duration::from_secs(now.as_secs()));
-        let peer = self.0.verify(end_entity, between, Usage::Server, now)?;
+        let peer = self.0.judge(end_entity, between, Usage::Server, now)?;
         check_name(&peer, name)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -450,4 +513,40 @@ fn check_name(peer: &Peer, name: &ServerName<'_>) -> Result<(), Distrust> {
             found: identity::domains(names),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::tests::bench::{Authority, NOW};
+
+    #[test]
+    fn a_judgement_is_confirmed_for_what_was_judged_and_nothing_else() {
+        let (ca, stranger) = (Authority::new("Authority"), Authority::new("Stranger"));
+        let trust = Trust::new([&ca.trustpoint("ca")].into_iter());
+        let now = Date::from(NOW);
+        let good = ca.issue("peer.example.com", |_| {}).certificate.der;
+        let soon = ca.issue("soon.example.com", |params| {
+            params.not_after = now.calendar() + time::Duration::SECOND;
+        });
+        let server = ca.issue("server.example.com", |params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        let bad = stranger.issue("bad.example.com", |_| {});
+        let [soon, server, bad] = [soon, server, bad].map(|pair| pair.certificate.der);
+        let judge = |one: &CertificateDer<'_>, usage| trust.judge(one, &[], usage, now);
+        let confirm = |one: &CertificateDer<'_>, usage, now| trust.confirm(one, &[], usage, now);
+        let subject = |peer: Result<Peer, Distrust>| peer.map(|peer| peer.certificate.subject);
+
+        judge(&good, Usage::Client).expect("it is trusted");
+        assert!(confirm(&bad, Usage::Client, now).is_err());
+        let later = Date(now.0 + 10);
+        judge(&soon, Usage::Client).expect("it is trusted");
+        assert!(confirm(&soon, Usage::Client, later).is_err());
+        judge(&soon, Usage::Client).expect("it is trusted");
+        let confirmed = subject(confirm(&good, Usage::Client, now)).expect("it is trusted");
+        assert!(confirmed.contains("peer.example.com"), "{confirmed}");
+        judge(&server, Usage::Server).expect("it is trusted");
+        assert!(confirm(&server, Usage::Client, now).is_err());
+    }
 }

@@ -389,7 +389,8 @@ impl Session {
         let judged = match self.legs[index].certificates() {
             Some([own, between @ ..]) => {
                 let trust = self.proxy.trust();
-                trust.verify(own, between, usage, Date::from(now)).map(Some)
+                let peer = trust.confirm(own, between, usage, Date::from(now));
+                peer.map(Some)
             }
             _ => Ok(None),
         };

@@ -1,7 +1,7 @@
 //! Sessions between two peers that are rustls and not us, in memory, with a clock of our own.
 
 /// Authorities, certificates, peers, and the bench that carries bytes between them.
-mod bench;
+pub(super) mod bench;
 /// What two peers get through a session.
 mod flows;
 /// What a peer does wrong, and what comes of it.
