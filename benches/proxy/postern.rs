@@ -6,7 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use etherparse::PacketBuilder;
 use host::config::{self, ast::Config};
@@ -14,10 +14,13 @@ use host::flow::Leg;
 use host::pki::{Certificate, Key, Trustpoint};
 use host::policy::model::ClassId;
 use host::policy::{self, Model};
+use host::punt::{Resolution, Setup, SlowPath};
 use host::runtime::clock::Clock;
 use host::runtime::link;
 use host::store::Store;
+use host::tls::limits::Limits;
 use host::wire::Tuple;
+use layout::table::Interface;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -85,6 +88,7 @@ pub fn serve(folder: &Path) {
         &config,
         &model,
         || Store::open(folder, None),
+        Limits::licensed(None, None).expect("the largest model"),
         Clock::start(),
         Arc::new(|event: &_| eprintln!("{event}")),
         |fault| panic!("{fault}"),
@@ -92,6 +96,7 @@ pub fn serve(folder: &Path) {
     let mut link = link
         .expect("the proxy starts; this needs root")
         .expect("it has a class");
+    link.attach(&slow_path(&model));
     link.send(&opening()).expect("the packet is taken");
     let class = class(&model);
     control::obey(|line| {
@@ -103,6 +108,19 @@ pub fn serve(folder: &Path) {
             }
         }
     });
+}
+
+/// What knows of translations and pinholes, which no packet reaches here.
+fn slow_path(model: &Arc<Model>) -> Arc<Mutex<SlowPath>> {
+    let slow_path = SlowPath::new(Setup {
+        model: model.clone(),
+        interfaces: vec![Interface::default(); model.interfaces.len()],
+        resolution: Resolution::Ask,
+        limits: host::flow::Limits::default(),
+        seed: 7,
+        has_proxy: true,
+    });
+    Arc::new(Mutex::new(slow_path))
 }
 
 /// The class of connections from partners.

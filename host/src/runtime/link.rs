@@ -174,7 +174,7 @@ pub struct Overview {
 
 impl Link {
     /// Says whom the proxies ask about messages. Before that no connection reaches them.
-    pub(super) fn attach(&mut self, slow_path: &Shared) {
+    pub fn attach(&mut self, slow_path: &Shared) {
         self.slow_path = Some(slow_path.clone());
     }
 

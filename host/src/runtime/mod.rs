@@ -69,7 +69,7 @@ pub enum Error {
 }
 
 /// The slow path of a card that runs: the proxies' thread asks it what messages mean.
-pub(crate) type Shared = Arc<Mutex<SlowPath>>;
+pub type Shared = Arc<Mutex<SlowPath>>;
 
 /// What is behind a lock, also when its holder panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
