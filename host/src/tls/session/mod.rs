@@ -9,60 +9,23 @@
 
 /// Lines of the log.
 mod log;
+/// What it says of itself.
+mod words;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
-use super::inspect::{Direction, Inspect, Refusal};
+use super::inspect::{Inspect, Refusal};
 use super::leg::{About, Hello, Leg};
 use super::proxy::Proxy;
 use super::verify::{Peer, Usage};
 use crate::pki::Date;
-use crate::punt::Event;
-
-/// A leg of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// Towards the peer that dialled: we are its server.
-    Server,
-    /// Towards the peer behind: we are its client.
-    Client,
-}
-
-/// An end of the connection as the peers see it: `outside:192.0.2.254/50437`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Name of the interface.
-    pub interface: String,
-    /// Address and port.
-    pub address: SocketAddr,
-}
-
-/// What the owner of the sockets is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Connect to the peer behind, and tell how that ended.
-    Dial,
-    /// Write a line to the log.
-    Log(Event),
-}
-
-/// How a connection is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Not yet.
-    Open,
-    /// After the bytes that are still to be taken.
-    Finish,
-    /// At once.
-    Reset,
-}
+pub use words::{Effect, End, Place, Side};
+use words::{direction, other};
 
 /// How the text of one direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -501,32 +464,6 @@ impl Session {
         self.ends = ends;
         self.is_read = [true; 2];
         self.onward = [Vec::new(), Vec::new()];
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}/{}",
-            self.interface,
-            self.address.ip(),
-            self.address.port()
-        )
-    }
-}
-
-fn direction(side: Side) -> Direction {
-    match side {
-        Side::Server => Direction::Forward,
-        Side::Client => Direction::Backward,
-    }
-}
-
-fn other(side: Side) -> Side {
-    match side {
-        Side::Server => Side::Client,
-        Side::Client => Side::Server,
     }
 }
 

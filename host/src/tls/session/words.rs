@@ -1,0 +1,73 @@
+//! What a session says of itself: sides, places, what is to be done, how it ends.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::punt::Event;
+use crate::tls::inspect::Direction;
+
+/// A leg of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Towards the peer that dialled: we are its server.
+    Server,
+    /// Towards the peer behind: we are its client.
+    Client,
+}
+
+/// An end of the connection as the peers see it: `outside:192.0.2.254/50437`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the interface.
+    pub interface: String,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// What the owner of the sockets is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Connect to the peer behind, and tell how that ended.
+    Dial,
+    /// Write a line to the log.
+    Log(Event),
+}
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Not yet.
+    Open,
+    /// After the bytes that are still to be taken.
+    Finish,
+    /// At once.
+    Reset,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}/{}",
+            self.interface,
+            self.address.ip(),
+            self.address.port()
+        )
+    }
+}
+
+/// Which way text of a side goes.
+pub(super) fn direction(side: Side) -> Direction {
+    match side {
+        Side::Server => Direction::Forward,
+        Side::Client => Direction::Backward,
+    }
+}
+
+/// The other one.
+pub(super) fn other(side: Side) -> Side {
+    match side {
+        Side::Server => Side::Client,
+        Side::Client => Side::Server,
+    }
+}
