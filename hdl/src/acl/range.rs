@@ -46,10 +46,11 @@ impl Logic for Range {
         self.memory.write_address.next = self.write_page.val();
         self.memory.write_data.next = self.ranges.val();
         self.slot.next = self.memory.read_data.val();
-        self.both.d.next = (self.slot.val().sport_low <= self.sport.val())
-            & (self.sport.val() <= self.slot.val().sport_high)
-            & (self.slot.val().dport_low <= self.dport.val())
-            & (self.dport.val() <= self.slot.val().dport_high);
+        // Asked the other way round: `<=` costs a comparison for equality beside the carry chain.
+        self.both.d.next = !((self.sport.val() < self.slot.val().sport_low)
+            | (self.slot.val().sport_high < self.sport.val())
+            | (self.dport.val() < self.slot.val().dport_low)
+            | (self.slot.val().dport_high < self.dport.val()));
         self.inside_ranges.next = self.both.q.val();
     }
 }
