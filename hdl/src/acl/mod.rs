@@ -183,6 +183,7 @@ pub struct Acl {
     mask: Signal<Local, Bits<76>>,
     new_ranges: Signal<Local, Ranges>,
     behind: Signal<Local, Bits<5>>,
+    remainder: Signal<Local, Bits<6>>,
     write_nibble: Signal<Local, Bits<4>>,
     write_base: Signal<Local, Bits<9>>,
     write_address: Signal<Local, Bits<9>>,
@@ -290,6 +291,7 @@ impl Default for Acl {
             mask: Signal::default(),
             new_ranges: Signal::default(),
             behind: Signal::default(),
+            remainder: Signal::default(),
             write_nibble: Signal::default(),
             write_base: Signal::default(),
             write_address: Signal::default(),
@@ -428,6 +430,8 @@ impl Logic for Acl {
         self.new_ranges.next.dport_low = self.entry.val().dport_low;
         self.new_ranges.next.dport_high = self.entry.val().dport_high;
         self.behind.next = self.step.q.val() - self.latency.val();
+        // What `Divide` leaves is less than the lanes.
+        self.remainder.next = self.rest.q.val().get_bits::<6>(0);
         self.write_nibble.next = self.behind.val().get_bits::<4>(0);
         self.write_base.next = bit_cast::<9, 5>(self.write_page.q.val()) << 4;
         self.write_address.next = self.write_base.val() | bit_cast::<9, 4>(self.write_nibble.val());
@@ -577,7 +581,7 @@ impl Logic for Acl {
                     self.rest.d.next = self.rest.q.val() - self.page_lanes.val();
                     self.write_page.d.next = self.write_page.q.val() + self.next_page.val();
                 } else {
-                    self.lane.d.next = self.lane_zero.val() << self.rest.q.val();
+                    self.lane.d.next = self.lane_zero.val() << self.remainder.val();
                     self.wanted.d.next = true;
                     self.state.d.next = State::Wait;
                 }

@@ -111,6 +111,7 @@ pub struct Destination {
     place: Signal<Local, Bits<13>>,
     nibble: Signal<Local, Bits<4>>,
     behind: Signal<Local, Bits<5>>,
+    entry_place: Signal<Local, Bits<8>>,
     differs: Signal<Local, Bits<4>>,
     row: Signal<Local, RowAddress>,
     write_row: Signal<Local, RowAddress>,
@@ -199,6 +200,7 @@ impl Default for Destination {
             place: Signal::default(),
             nibble: Signal::default(),
             behind: Signal::default(),
+            entry_place: Signal::default(),
             differs: Signal::default(),
             row: Signal::default(),
             write_row: Signal::default(),
@@ -288,6 +290,7 @@ impl Logic for Destination {
         }
         self.bank.next = self.index_bank.q.val();
         self.place.next = self.index_place.q.val();
+        self.entry_place.next = self.place.val().get_bits::<8>(0);
 
         // Rows: a lookup walks the strides, a write walks the nibbles of one stride.
         self.row.next.nibble = self.fields.q.val().get_bits::<4>(0);
@@ -316,7 +319,7 @@ impl Logic for Destination {
         } else {
             self.rows.write_data.next = self.rows.read_data.val() & !self.lane.q.val();
         }
-        self.outcome_write.next.place = self.place.val().get_bits::<8>(0);
+        self.outcome_write.next.place = self.entry_place.val();
         self.outcome_write.next.bank = self.bank.val();
         self.outcomes.write_address.next = self.outcome_write.val().into();
         self.outcomes.write_data.next = self.entry_outcome.val();
@@ -364,7 +367,7 @@ impl Logic for Destination {
                 self.stride.d.next = 0.into();
                 self.value.d.next = self.entry_value.val().into();
                 self.mask.d.next = self.entry_mask.val().into();
-                self.lane.d.next = self.lane_zero.val() << self.place.val();
+                self.lane.d.next = self.lane_zero.val() << self.entry_place.val();
                 self.state.d.next = State::Expand;
             }
             State::Expand => {
