@@ -91,6 +91,9 @@ pub struct Destination {
     value: DFF<Bits<60>>,
     mask: DFF<Bits<60>>,
     lane: DFF<Bits<144>>,
+    row_nibble: DFF<Bits<4>>,
+    row_matches: DFF<Bit>,
+    row_writes: DFF<Bit>,
 
     packet: Signal<Local, Judged>,
     needs: Signal<Local, Bit>,
@@ -123,7 +126,6 @@ pub struct Destination {
     lane_zero: Constant<Bits<144>>,
     one: Constant<Bits<5>>,
     next_stride: Constant<Bits<4>>,
-    latency: Constant<Bits<5>>,
     first_word: Constant<Bits<5>>,
     last_word: Constant<Bits<5>>,
     last_step: Constant<Bits<5>>,
@@ -181,6 +183,9 @@ impl Default for Destination {
             value: DFF::default(),
             mask: DFF::default(),
             lane: DFF::default(),
+            row_nibble: DFF::default(),
+            row_matches: DFF::default(),
+            row_writes: DFF::default(),
             packet: Signal::default(),
             needs: Signal::default(),
             needed: Signal::default(),
@@ -211,7 +216,6 @@ impl Default for Destination {
             lane_zero: Constant::new(1_u64.to_bits()),
             one: Constant::new(1_u64.to_bits()),
             next_stride: Constant::new(1_u64.to_bits()),
-            latency: Constant::new(2_u64.to_bits()),
             // The row of stride n is there in step n + 2; then the AND, three clocks of encoder and
             // two of the outcome.
             first_word: Constant::new(2_u64.to_bits()),
@@ -240,7 +244,18 @@ impl Logic for Destination {
             index_bank,
             index_place
         );
-        dff_setup!(self, clock, writing, stride, value, mask, lane);
+        dff_setup!(
+            self,
+            clock,
+            writing,
+            stride,
+            value,
+            mask,
+            lane,
+            row_nibble,
+            row_matches,
+            row_writes
+        );
 
         // The packet in front, and what of it is looked up.
         self.packets.in_data.next = self.in_data.val();
@@ -304,17 +319,22 @@ impl Logic for Destination {
             self.row.next.bank = self.bank.val();
         }
         self.rows.read_address.next = self.row.val().into();
-        self.behind.next = self.step.q.val() - self.latency.val();
+        // Whether a row matches is worked out a clock before it is written: the block RAMs are far.
+        self.behind.next = self.step.q.val() - self.one.val();
         self.nibble.next = self.behind.val().get_bits::<4>(0);
         self.differs.next = (self.nibble.val() ^ self.value.q.val().get_bits::<4>(0))
             & self.mask.q.val().get_bits::<4>(0);
-        self.write_row.next.nibble = self.nibble.val();
+        self.row_nibble.d.next = self.nibble.val();
+        self.row_matches.d.next = self.entry.val().valid & !self.differs.val().any();
+        self.row_writes.d.next = (self.state.q.val() == State::Expand)
+            & self.step.q.val().any()
+            & (self.step.q.val() != self.expand_end.val());
+        self.write_row.next.nibble = self.row_nibble.q.val();
         self.write_row.next.stride = self.stride.q.val();
         self.write_row.next.bank = self.bank.val();
         self.rows.write_address.next = self.write_row.val().into();
-        self.rows.write_enable.next =
-            (self.state.q.val() == State::Expand) & (self.step.q.val() >= self.latency.val());
-        if self.entry.val().valid & !self.differs.val().any() {
+        self.rows.write_enable.next = self.row_writes.q.val();
+        if self.row_matches.q.val() {
             self.rows.write_data.next = self.rows.read_data.val() | self.lane.q.val();
         } else {
             self.rows.write_data.next = self.rows.read_data.val() & !self.lane.q.val();
