@@ -11,7 +11,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::dff::DffR;
-use crate::ram::Ram;
+use crate::ram::{LutRam, Ram};
 
 /// Next hops; see the module's text.
 #[derive(LogicBlock)]
@@ -163,11 +163,10 @@ pub struct Interfaces {
     register: [DffR<Bits<64>>; INTERFACES],
     /// One-hot: the entry of the operation.
     chosen: [DFF<Bit>; INTERFACES],
-    read: DFF<Bits<64>>,
+    /// What the host reads: a choice among the registers would be as large as they are.
+    copy: LutRam<Bits<64>, 3>,
     asked: DFF<Bit>,
     done: DFF<Bit>,
-    shown: Signal<Local, Bits<64>>,
-    nothing: Constant<Bits<64>>,
     writes: Signal<Local, Bit>,
     place: Signal<Local, Bits<3>>,
     number: [Constant<Bits<3>>; INTERFACES],
@@ -187,11 +186,9 @@ impl Default for Interfaces {
             table_read: Signal::default(),
             register: std::array::from_fn(|_| Default::default()),
             chosen: Default::default(),
-            read: DFF::default(),
+            copy: LutRam::default(),
             asked: DFF::default(),
             done: DFF::default(),
-            shown: Signal::default(),
-            nothing: Constant::new(0.into()),
             writes: Signal::default(),
             place: Signal::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
@@ -203,8 +200,8 @@ impl Default for Interfaces {
 impl Logic for Interfaces {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, read, asked, done);
-        self.shown.next = self.nothing.val();
+        dff_setup!(self, clock, asked, done);
+        clock!(self, clock, copy);
         self.writes.next = self.table_valid.val() & (self.table_op.val() == self.write.val());
         self.place.next = self.table_index.val().get_bits::<3>(0);
         for i in 0..8 {
@@ -216,15 +213,17 @@ impl Logic for Interfaces {
             self.register[i].enable.next =
                 self.writes.val() & self.asked.q.val() & self.chosen[i].q.val();
             self.entry[i].next = self.register[i].q.val();
-            if self.chosen[i].q.val() {
-                self.shown.next = self.shown.val() | self.register[i].q.val();
-            }
         }
-        self.read.d.next = self.shown.val();
+        self.copy.read_enable.next = true;
+        self.copy.forward.next = false;
+        self.copy.read_address.next = self.place.val();
+        self.copy.write_enable.next = self.writes.val() & self.asked.q.val();
+        self.copy.write_address.next = self.place.val();
+        self.copy.write_data.next = self.table_data.val().get_bits::<64>(0);
         self.asked.d.next = self.table_valid.val() & !self.asked.q.val() & !self.done.q.val();
         self.done.d.next = self.asked.q.val();
         self.table_done.next = self.done.q.val();
-        self.table_read.next = bit_cast::<256, 64>(self.read.q.val());
+        self.table_read.next = bit_cast::<256, 64>(self.copy.read_data.val());
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Checksum {
     l4_address: Signal<Local, Bits<19>>,
     ip_sum: Signal<Local, Bits<19>>,
     l4_sum: Signal<Local, Bits<19>>,
+    l4_carries: Signal<Local, Bits<3>>,
+    l4_end: Signal<Local, Bits<3>>,
     no_address: Constant<Bits<19>>,
     zero: Constant<Bits<16>>,
 }
@@ -97,6 +99,8 @@ impl Default for Checksum {
             l4_address: Signal::default(),
             ip_sum: Signal::default(),
             l4_sum: Signal::default(),
+            l4_carries: Signal::default(),
+            l4_end: Signal::default(),
             no_address: Constant::new(0.into()),
             zero: Constant::new(0.into()),
         }
@@ -166,5 +170,9 @@ impl Logic for Checksum {
         self.sums.next.l4 = bit_cast::<17, 16>(self.l43.q.val().get_bits::<16>(0))
             + bit_cast::<17, 3>(self.l43.q.val().get_bits::<3>(16));
         self.sums.next.keep_l4 = self.keep3.q.val();
+        // All ones come only of a fold without a carry out, so the adder need not be waited for.
+        self.l4_carries.next = self.l43.q.val().get_bits::<3>(16);
+        self.l4_end.next = self.l43.q.val().get_bits::<3>(0) ^ self.l4_carries.val();
+        self.sums.next.zero_l4 = self.l43.q.val().get_bits::<13>(3).all() & self.l4_end.val().all();
     }
 }

@@ -293,6 +293,8 @@ pub struct Sums {
     pub l4: Bits<17>,
     /// A UDP checksum of zero means none, and stays.
     pub keep_l4: Bit,
+    /// The TCP, UDP or ICMP checksum comes out as zero.
+    pub zero_l4: Bit,
 }
 
 /// The 40 bytes from the IPv4 header on that a translation may change, the last byte in the lowest bits.

@@ -308,7 +308,6 @@ pub struct Patch {
     vlan_mask: Signal<Local, Bits<512>>,
     nothing: Constant<Headers>,
     no_mask: Constant<Bits<512>>,
-    zero: Constant<Bits<16>>,
     ones: Constant<Bits<16>>,
     ones_address: Constant<Bits<32>>,
     macs_mask: Constant<Bits<512>>,
@@ -348,7 +347,6 @@ impl Default for Patch {
             vlan_mask: Signal::default(),
             nothing: Constant::new(Headers::default()),
             no_mask: Constant::new(0.into()),
-            zero: Constant::new(0.into()),
             ones: Constant::new(0xffff_u64.to_bits()),
             ones_address: Constant::new(0xffff_ffff_u64.to_bits()),
             macs_mask: ones(416, 96),
@@ -375,7 +373,7 @@ impl Logic for Patch {
         self.l4_inverted.next = !self.l4_folded.val();
         // A UDP checksum that comes out as zero is sent as all ones (RFC 768).
         self.l4_checksum.next = self.l4_inverted.val();
-        if self.ruling.val().udp & (self.l4_inverted.val() == self.zero.val()) {
+        if self.ruling.val().udp & self.sums.val().zero_l4 {
             self.l4_checksum.next = self.ones.val();
         }
 

@@ -480,10 +480,12 @@ fn only_the_headers_of_forwarded_frames_change() {
             ..Ruling::default()
         };
         run.uut.ruling.next = ruling;
+        let l4 = [random.below(0x1_0007), 0xffff][random.below(2) as usize];
         run.uut.sums.next = Sums {
             ip: random.below(0x1_0007).to_bits(),
-            l4: [random.below(0x1_0007), 0xffff][random.below(2) as usize].to_bits(),
+            l4: l4.to_bits(),
             keep_l4: random.chance(30),
+            zero_l4: l4 == 0xffff,
         };
         run.uut.ruling_valid.next = true;
         let beats = 1 + random.below(14);

@@ -56,7 +56,7 @@ module checksum_proof(
     wire [59:0] action = {new_address, new_port, 8'd0, !translate_source, translate_source, 2'b01};
     wire [272:0] packet = {119'd0, l4_checksum, ip_checksum, 4'd0, icmp, udp, 116'd0};
 
-    wire [34:0] sums;
+    wire [35:0] sums;
     `DUT dut(
         .clock(clock), .go(go), .packet(packet), .key(key), .action(action), .sums(sums)
     );
@@ -98,6 +98,7 @@ module checksum_proof(
             assert (ip_got == ip_want);
             assert (l4_got == l4_want);
             assert (sums[34] == none3);
+            assert (sums[35] == &l4_got);
         end
     end
 endmodule

@@ -11,7 +11,7 @@
 //! are looked up in a block RAM each (row {page, nibble}, one bit a slot), the ports are compared with the ranges of
 //! every lane, and the AND of it all and the live valid map leaves the slots that match. Pages come in order, so the
 //! first page with a match wins, and ends the lookup. The next lookup begins behind the last page without waiting
-//! for the result: **33 clocks** a lookup at worst, 45 from in to out. A packet that needs no lookup passes in **one clock**
+//! for the result: **33 clocks** a lookup at worst, 46 from in to out. A packet that needs no lookup passes in **one clock**
 //! when nothing is in front of it; results and packets keep their order.
 //!
 //! An entry is written between two lookups (23 clocks: 16 rows read, changed in one bit, written back, in all strides at
@@ -123,6 +123,9 @@ pub struct Acl {
     page: DFF<Bits<5>>,
     current: DFF<Lookup>,
     current_valid: DFF<Bit>,
+    /// What joins the keys, one clock behind its packet.
+    new_key: DFF<Lookup>,
+    new_key_valid: DFF<Bit>,
     /// There is hardly room in the queue, from the last clock. Keys and results are never more than packets.
     crowded: DFF<Bit>,
     /// The current key is to have no more pages.
@@ -157,6 +160,9 @@ pub struct Acl {
     storing: DFF<Bit>,
     rest: DFF<Bits<13>>,
     lane: DFF<Bits<36>>,
+    row_nibble: DFF<Bits<4>>,
+    row_writes: DFF<Bit>,
+    row_matches: [DFF<Bit>; STRIDES],
 
     needed: Signal<Local, Bit>,
     waits: Signal<Local, Bit>,
@@ -183,6 +189,7 @@ pub struct Acl {
     mask: Signal<Local, Bits<76>>,
     new_ranges: Signal<Local, Ranges>,
     behind: Signal<Local, Bits<5>>,
+    remainder: Signal<Local, Bits<6>>,
     write_nibble: Signal<Local, Bits<4>>,
     write_base: Signal<Local, Bits<9>>,
     write_address: Signal<Local, Bits<9>>,
@@ -196,7 +203,6 @@ pub struct Acl {
     next_page: Constant<Bits<5>>,
     page_lanes: Constant<Bits<13>>,
     lane_zero: Constant<Bits<36>>,
-    latency: Constant<Bits<5>>,
     expand_end: Constant<Bits<5>>,
     weights: [Constant<Bits<36>>; ACL_LANES],
 }
@@ -236,6 +242,8 @@ impl Default for Acl {
             page: DFF::default(),
             current: DFF::default(),
             current_valid: DFF::default(),
+            new_key: DFF::default(),
+            new_key_valid: DFF::default(),
             crowded: DFF::default(),
             stop: DFF::default(),
             wanted: DFF::default(),
@@ -265,6 +273,9 @@ impl Default for Acl {
             storing: DFF::default(),
             rest: DFF::default(),
             lane: DFF::default(),
+            row_nibble: DFF::default(),
+            row_writes: DFF::default(),
+            row_matches: Default::default(),
             needed: Signal::default(),
             waits: Signal::default(),
             key: Signal::default(),
@@ -290,6 +301,7 @@ impl Default for Acl {
             mask: Signal::default(),
             new_ranges: Signal::default(),
             behind: Signal::default(),
+            remainder: Signal::default(),
             write_nibble: Signal::default(),
             write_base: Signal::default(),
             write_address: Signal::default(),
@@ -303,7 +315,6 @@ impl Default for Acl {
             next_page: Constant::new(1_u64.to_bits()),
             page_lanes: Constant::new(ACL_LANES.to_bits()),
             lane_zero: Constant::new(1_u64.to_bits()),
-            latency: Constant::new(2_u64.to_bits()),
             expand_end: Constant::new(17_u64.to_bits()),
             weights: std::array::from_fn(|lane| Constant::new((1_u64 << lane).to_bits())),
         }
@@ -339,7 +350,21 @@ impl Logic for Acl {
             p3_rest
         );
         dff_setup!(
-            self, clock, p4_match, p6_base, count, state, step, write_page, storing, rest, lane
+            self,
+            clock,
+            p4_match,
+            p6_base,
+            count,
+            state,
+            step,
+            write_page,
+            storing,
+            rest,
+            lane,
+            row_nibble,
+            row_writes,
+            new_key,
+            new_key_valid
         );
 
         // A packet joins the queue, what is looked up of it joins the keys.
@@ -362,8 +387,10 @@ impl Logic for Acl {
         // The two queues move together.
         self.waiting.in_data.next = self.needed.val();
         self.waiting.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
-        self.keys.in_data.next = self.lookup.val();
-        self.keys.in_valid.next = self.in_valid.val() & !self.crowded.q.val() & self.needed.val();
+        self.new_key.d.next = self.lookup.val();
+        self.new_key_valid.d.next = self.in_valid.val() & !self.crowded.q.val() & self.needed.val();
+        self.keys.in_data.next = self.new_key.q.val();
+        self.keys.in_valid.next = self.new_key_valid.q.val();
         self.crowded.d.next = self.queue.count.val() > self.room.val();
         self.in_ready.next = !self.crowded.q.val();
 
@@ -427,10 +454,17 @@ impl Logic for Acl {
         self.new_ranges.next.sport_high = self.entry.val().sport_high;
         self.new_ranges.next.dport_low = self.entry.val().dport_low;
         self.new_ranges.next.dport_high = self.entry.val().dport_high;
-        self.behind.next = self.step.q.val() - self.latency.val();
+        self.behind.next = self.step.q.val() - self.next_page.val();
+        // What `Divide` leaves is less than the lanes.
+        self.remainder.next = self.rest.q.val().get_bits::<6>(0);
+        // Whether a row matches is worked out a clock before it is written: the block RAMs are far.
         self.write_nibble.next = self.behind.val().get_bits::<4>(0);
+        self.row_nibble.d.next = self.write_nibble.val();
+        self.row_writes.d.next = (self.state.q.val() == State::Expand)
+            & self.step.q.val().any()
+            & (self.step.q.val() != self.expand_end.val());
         self.write_base.next = bit_cast::<9, 5>(self.write_page.q.val()) << 4;
-        self.write_address.next = self.write_base.val() | bit_cast::<9, 4>(self.write_nibble.val());
+        self.write_address.next = self.write_base.val() | bit_cast::<9, 4>(self.row_nibble.q.val());
 
         // p1, p2: rows and ranges.
         self.nibbles.next = self.current.q.val().fields;
@@ -446,17 +480,18 @@ impl Logic for Acl {
             self.strides[i].read_enable.next =
                 self.issue.val() | (self.state.q.val() == State::Expand);
             self.strides[i].read_address.next = self.address.val();
-            self.strides[i].write_enable.next =
-                (self.state.q.val() == State::Expand) & (self.step.q.val() >= self.latency.val());
+            self.strides[i].write_enable.next = self.row_writes.q.val();
             self.strides[i].write_address.next = self.write_address.val();
             self.differs.next = (self.write_nibble.val() ^ self.value.val().get_bits::<4>(i * 4))
                 & self.mask.val().get_bits::<4>(i * 4);
-            if self.differs.val().any() {
-                self.strides[i].write_data.next =
-                    self.strides[i].read_data.val() & !self.lane.q.val();
-            } else {
+            self.row_matches[i].clock.next = self.clock.val();
+            self.row_matches[i].d.next = !self.differs.val().any();
+            if self.row_matches[i].q.val() {
                 self.strides[i].write_data.next =
                     self.strides[i].read_data.val() | self.lane.q.val();
+            } else {
+                self.strides[i].write_data.next =
+                    self.strides[i].read_data.val() & !self.lane.q.val();
             }
         }
         for i in 0..9 {
@@ -577,7 +612,7 @@ impl Logic for Acl {
                     self.rest.d.next = self.rest.q.val() - self.page_lanes.val();
                     self.write_page.d.next = self.write_page.q.val() + self.next_page.val();
                 } else {
-                    self.lane.d.next = self.lane_zero.val() << self.rest.q.val();
+                    self.lane.d.next = self.lane_zero.val() << self.remainder.val();
                     self.wanted.d.next = true;
                     self.state.d.next = State::Wait;
                 }

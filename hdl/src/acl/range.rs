@@ -23,13 +23,15 @@ pub struct Range {
     pub dport: Signal<In, Bits<16>>,
     /// Both ports are within the ranges, two clocks after the page.
     pub inside_ranges: Signal<Out, Bit>,
-    /// Store `ranges` at `write_page`.
+    /// Store `ranges` at `write_page`, which keep still for a clock more.
     pub write_enable: Signal<In, Bit>,
     /// Page to write.
     pub write_page: Signal<In, Bits<5>>,
     /// Ranges to write.
     pub ranges: Signal<In, Ranges>,
     memory: LutRam<Ranges, 5>,
+    /// `write_enable`, one clock later: who writes is far.
+    stores: DFF<Bit>,
     both: DFF<Bit>,
     slot: Signal<Local, Ranges>,
 }
@@ -38,18 +40,20 @@ impl Logic for Range {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, memory);
-        dff_setup!(self, clock, both);
+        dff_setup!(self, clock, stores, both);
         self.memory.read_enable.next = true;
         self.memory.forward.next = false;
         self.memory.read_address.next = self.page.val();
-        self.memory.write_enable.next = self.write_enable.val();
+        self.stores.d.next = self.write_enable.val();
+        self.memory.write_enable.next = self.stores.q.val();
         self.memory.write_address.next = self.write_page.val();
         self.memory.write_data.next = self.ranges.val();
         self.slot.next = self.memory.read_data.val();
-        self.both.d.next = (self.slot.val().sport_low <= self.sport.val())
-            & (self.sport.val() <= self.slot.val().sport_high)
-            & (self.slot.val().dport_low <= self.dport.val())
-            & (self.dport.val() <= self.slot.val().dport_high);
+        // Asked the other way round: `<=` costs a comparison for equality beside the carry chain.
+        self.both.d.next = !((self.sport.val() < self.slot.val().sport_low)
+            | (self.slot.val().sport_high < self.sport.val())
+            | (self.dport.val() < self.slot.val().dport_low)
+            | (self.slot.val().dport_high < self.dport.val()));
         self.inside_ranges.next = self.both.q.val();
     }
 }

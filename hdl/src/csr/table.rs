@@ -58,6 +58,7 @@ pub struct TableWindow {
     /// The check's result, one clock before it counts.
     checked: DFF<Bit>,
     good: DFF<Bit>,
+    asking: [DFF<Bit>; TABLES],
     /// The engine was done in the last clock, and what it read.
     finished: DFF<Bit>,
     found: DFF<Bits<256>>,
@@ -120,6 +121,7 @@ impl Default for TableWindow {
             running: DFF::default(),
             checked: DFF::default(),
             good: DFF::default(),
+            asking: Default::default(),
             finished: DFF::default(),
             found: DFF::default(),
             writing: DFF::default(),
@@ -209,10 +211,13 @@ impl Logic for TableWindow {
         self.finished.d.next = false;
         self.found.d.next = self.no_entry.val();
         for i in 0..8 {
-            // Not asked again in the clock between an engine's `done` and its being seen.
-            self.request[i].next = self.running.q.val()
+            // A register, for the engines are far. Not asked again between an engine's `done` and its being seen.
+            self.asking[i].clock.next = self.clock.val();
+            self.asking[i].d.next = self.running.q.val()
+                & !self.done[i].val()
                 & !self.finished.q.val()
                 & (self.chosen.q.val() == self.number[i].val());
+            self.request[i].next = self.asking[i].q.val();
             if self.chosen.q.val() == self.number[i].val() {
                 self.limit.d.next = self.size[i].val();
                 self.supports.d.next = self.operations[i].val();

@@ -91,6 +91,9 @@ pub struct Destination {
     value: DFF<Bits<60>>,
     mask: DFF<Bits<60>>,
     lane: DFF<Bits<144>>,
+    row_nibble: DFF<Bits<4>>,
+    row_matches: DFF<Bit>,
+    row_writes: DFF<Bit>,
 
     packet: Signal<Local, Judged>,
     needs: Signal<Local, Bit>,
@@ -111,6 +114,7 @@ pub struct Destination {
     place: Signal<Local, Bits<13>>,
     nibble: Signal<Local, Bits<4>>,
     behind: Signal<Local, Bits<5>>,
+    entry_place: Signal<Local, Bits<8>>,
     differs: Signal<Local, Bits<4>>,
     row: Signal<Local, RowAddress>,
     write_row: Signal<Local, RowAddress>,
@@ -122,7 +126,6 @@ pub struct Destination {
     lane_zero: Constant<Bits<144>>,
     one: Constant<Bits<5>>,
     next_stride: Constant<Bits<4>>,
-    latency: Constant<Bits<5>>,
     first_word: Constant<Bits<5>>,
     last_word: Constant<Bits<5>>,
     last_step: Constant<Bits<5>>,
@@ -180,6 +183,9 @@ impl Default for Destination {
             value: DFF::default(),
             mask: DFF::default(),
             lane: DFF::default(),
+            row_nibble: DFF::default(),
+            row_matches: DFF::default(),
+            row_writes: DFF::default(),
             packet: Signal::default(),
             needs: Signal::default(),
             needed: Signal::default(),
@@ -199,6 +205,7 @@ impl Default for Destination {
             place: Signal::default(),
             nibble: Signal::default(),
             behind: Signal::default(),
+            entry_place: Signal::default(),
             differs: Signal::default(),
             row: Signal::default(),
             write_row: Signal::default(),
@@ -209,7 +216,6 @@ impl Default for Destination {
             lane_zero: Constant::new(1_u64.to_bits()),
             one: Constant::new(1_u64.to_bits()),
             next_stride: Constant::new(1_u64.to_bits()),
-            latency: Constant::new(2_u64.to_bits()),
             // The row of stride n is there in step n + 2; then the AND, three clocks of encoder and
             // two of the outcome.
             first_word: Constant::new(2_u64.to_bits()),
@@ -238,7 +244,18 @@ impl Logic for Destination {
             index_bank,
             index_place
         );
-        dff_setup!(self, clock, writing, stride, value, mask, lane);
+        dff_setup!(
+            self,
+            clock,
+            writing,
+            stride,
+            value,
+            mask,
+            lane,
+            row_nibble,
+            row_matches,
+            row_writes
+        );
 
         // The packet in front, and what of it is looked up.
         self.packets.in_data.next = self.in_data.val();
@@ -288,6 +305,7 @@ impl Logic for Destination {
         }
         self.bank.next = self.index_bank.q.val();
         self.place.next = self.index_place.q.val();
+        self.entry_place.next = self.place.val().get_bits::<8>(0);
 
         // Rows: a lookup walks the strides, a write walks the nibbles of one stride.
         self.row.next.nibble = self.fields.q.val().get_bits::<4>(0);
@@ -301,22 +319,27 @@ impl Logic for Destination {
             self.row.next.bank = self.bank.val();
         }
         self.rows.read_address.next = self.row.val().into();
-        self.behind.next = self.step.q.val() - self.latency.val();
+        // Whether a row matches is worked out a clock before it is written: the block RAMs are far.
+        self.behind.next = self.step.q.val() - self.one.val();
         self.nibble.next = self.behind.val().get_bits::<4>(0);
         self.differs.next = (self.nibble.val() ^ self.value.q.val().get_bits::<4>(0))
             & self.mask.q.val().get_bits::<4>(0);
-        self.write_row.next.nibble = self.nibble.val();
+        self.row_nibble.d.next = self.nibble.val();
+        self.row_matches.d.next = self.entry.val().valid & !self.differs.val().any();
+        self.row_writes.d.next = (self.state.q.val() == State::Expand)
+            & self.step.q.val().any()
+            & (self.step.q.val() != self.expand_end.val());
+        self.write_row.next.nibble = self.row_nibble.q.val();
         self.write_row.next.stride = self.stride.q.val();
         self.write_row.next.bank = self.bank.val();
         self.rows.write_address.next = self.write_row.val().into();
-        self.rows.write_enable.next =
-            (self.state.q.val() == State::Expand) & (self.step.q.val() >= self.latency.val());
-        if self.entry.val().valid & !self.differs.val().any() {
+        self.rows.write_enable.next = self.row_writes.q.val();
+        if self.row_matches.q.val() {
             self.rows.write_data.next = self.rows.read_data.val() | self.lane.q.val();
         } else {
             self.rows.write_data.next = self.rows.read_data.val() & !self.lane.q.val();
         }
-        self.outcome_write.next.place = self.place.val().get_bits::<8>(0);
+        self.outcome_write.next.place = self.entry_place.val();
         self.outcome_write.next.bank = self.bank.val();
         self.outcomes.write_address.next = self.outcome_write.val().into();
         self.outcomes.write_data.next = self.entry_outcome.val();
@@ -364,7 +387,7 @@ impl Logic for Destination {
                 self.stride.d.next = 0.into();
                 self.value.d.next = self.entry_value.val().into();
                 self.mask.d.next = self.entry_mask.val().into();
-                self.lane.d.next = self.lane_zero.val() << self.place.val();
+                self.lane.d.next = self.lane_zero.val() << self.entry_place.val();
                 self.state.d.next = State::Expand;
             }
             State::Expand => {

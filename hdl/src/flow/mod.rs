@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! in ─► hash ─► a: read ─► b: word ─► c: compare ─► d: select ─► FIFO ─► out      steps 17, 18
-//!                 └─ stash: compare ─► first ─► select ┘
+//!                 └─ stash: compare ─► first ─► read ─┘
 //! ```
 //!
 //! Four ways of 1 024 entries are read in parallel, each at its own hash of the key; eight more
-//! entries (the stash) are in registers. The lowest way wins, the stash comes last. A packet that the
+//! entries (the stash) are compared at once, their keys in registers. The lowest way wins, the stash comes last. A packet that the
 //! parser decided passes without a lookup. `hold`, both banks and the generation are sampled when the
 //! packet enters the FIFO. A packet takes **five clocks**, and one may enter every clock. The pipeline never
 //! stops: a packet is let in only when the FIFO has room for all that are on their way.
@@ -30,7 +30,7 @@ use rust_hdl_widgets::prelude::*;
 use crate::fifo::Fifo;
 use crate::parser::Conclude;
 use crate::queue::Queue;
-use crate::ram::Ram;
+use crate::ram::{LutRam, Ram};
 use crate::record::{Header, Judged};
 
 pub use hash::Hash;
@@ -118,7 +118,9 @@ pub struct Flow {
     /// Of the entry that the host reads: a multiplexer in front of `hashes` would be in the packets' way.
     read_hashes: [Hash; FLOW_WAYS],
     ways: [Ram<Bits<159>, 10>; FLOW_WAYS],
-    stash: [DFF<Bits<169>>; FLOW_STASH],
+    /// Keys of the stash, with the valid bit above.
+    stash_keys: [DFF<Bits<109>>; FLOW_STASH],
+    stash: LutRam<Bits<169>, 3>,
     conclude: Conclude,
     counts: Stats,
     queue: Queue,
@@ -138,10 +140,10 @@ pub struct Flow {
     d_hit: [DFF<Bit>; FLOW_WAYS],
     d_action: [DFF<Bits<60>>; FLOW_WAYS],
     b_stash_hit: [DFF<Bit>; FLOW_STASH],
-    c_stash_first: [DFF<Bit>; FLOW_STASH],
+    c_stash_hit: DFF<Bit>,
+    c_stash_place: DFF<Bits<3>>,
     d_stash_hit: DFF<Bit>,
-    d_stash_slot: DFF<Bits<13>>,
-    d_stash_action: DFF<Bits<60>>,
+    d_stash_place: DFF<Bits<3>>,
 
     state: DFF<State>,
     entry: DFF<Bits<169>>,
@@ -160,22 +162,15 @@ pub struct Flow {
     asked_stats: DFF<Bit>,
     /// `State::ReadIndex`.
     addresses: DFF<Bit>,
-    /// Place of the stash that the host reads, and the entry there.
-    read_hit: [DFF<Bit>; FLOW_STASH],
-    read_stash: DFF<Bits<169>>,
 
     open: Signal<Local, Bit>,
     closes: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
     stored_key: Signal<Local, Bits<98>>,
-    stash_word: Signal<Local, Bits<169>>,
     read_word: Signal<Local, Bits<159>>,
     read_index: Signal<Local, Bits<10>>,
     port: Signal<Local, Bits<10>>,
-    stash_seen: Signal<Local, Bit>,
-    stash_action: Signal<Local, Bits<60>>,
-    stash_slot: Signal<Local, Bits<13>>,
     hit: Signal<Local, Bit>,
     slot: Signal<Local, Bits<13>>,
     action: Signal<Local, Bits<60>>,
@@ -186,7 +181,6 @@ pub struct Flow {
     write_way: Signal<Local, Bits<2>>,
     write_place: Signal<Local, Bits<3>>,
     read_way: Signal<Local, Bits<2>>,
-    read_place: Signal<Local, Bits<3>>,
 
     room: Constant<Bits<5>>,
     read: Constant<Bits<2>>,
@@ -194,8 +188,9 @@ pub struct Flow {
     no_flow: Constant<Bits<13>>,
     no_destination: Constant<Bits<9>>,
     no_ace: Constant<Bits<12>>,
-    stash_base: [Constant<Bits<13>>; FLOW_STASH],
+    stash_base: Constant<Bits<13>>,
     one: Constant<Bits<6>>,
+    place: [Constant<Bits<3>>; FLOW_STASH],
 }
 
 impl Default for Flow {
@@ -237,7 +232,8 @@ impl Default for Flow {
             hashes: std::array::from_fn(Hash::new),
             read_hashes: std::array::from_fn(Hash::new),
             ways: Default::default(),
-            stash: Default::default(),
+            stash_keys: Default::default(),
+            stash: LutRam::default(),
             conclude: Conclude::default(),
             counts: Stats::default(),
             queue: Queue::default(),
@@ -256,10 +252,10 @@ impl Default for Flow {
             d_hit: Default::default(),
             d_action: Default::default(),
             b_stash_hit: Default::default(),
-            c_stash_first: Default::default(),
+            c_stash_hit: DFF::default(),
+            c_stash_place: DFF::default(),
             d_stash_hit: DFF::default(),
-            d_stash_slot: DFF::default(),
-            d_stash_action: DFF::default(),
+            d_stash_place: DFF::default(),
             state: DFF::default(),
             entry: DFF::default(),
             writing: DFF::default(),
@@ -272,20 +268,14 @@ impl Default for Flow {
             asked: DFF::default(),
             asked_stats: DFF::default(),
             addresses: DFF::default(),
-            read_hit: Default::default(),
-            read_stash: DFF::default(),
             open: Signal::default(),
             closes: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
             stored_key: Signal::default(),
-            stash_word: Signal::default(),
             read_word: Signal::default(),
             read_index: Signal::default(),
             port: Signal::default(),
-            stash_seen: Signal::default(),
-            stash_action: Signal::default(),
-            stash_slot: Signal::default(),
             hit: Signal::default(),
             slot: Signal::default(),
             action: Signal::default(),
@@ -296,7 +286,6 @@ impl Default for Flow {
             write_way: Signal::default(),
             write_place: Signal::default(),
             read_way: Signal::default(),
-            read_place: Signal::default(),
             // Sixteen places, less four packets in a to d, the one let in now and the one let in before it was counted.
             room: Constant::new(10_u64.to_bits()),
             read: Constant::new((Operation::Read as u64).to_bits()),
@@ -304,10 +293,9 @@ impl Default for Flow {
             no_flow: Constant::new(u64::from(NO_FLOW).to_bits()),
             no_destination: Constant::new(u64::from(layout::desc::NO_DESTINATION).to_bits()),
             no_ace: Constant::new(u64::from(layout::desc::NO_ACE).to_bits()),
-            stash_base: std::array::from_fn(|place| {
-                Constant::new((FLOW_WAYS * FLOW_WAY_ENTRIES + place).to_bits())
-            }),
+            stash_base: Constant::new((FLOW_WAYS * FLOW_WAY_ENTRIES).to_bits()),
             one: Constant::new(1_u64.to_bits()),
+            place: std::array::from_fn(|place| Constant::new(place.to_bits())),
         }
     }
 }
@@ -315,14 +303,15 @@ impl Default for Flow {
 impl Logic for Flow {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, counts, queue, fifo);
+        clock!(self, clock, counts, queue, fifo, stash);
         dff_setup!(self, clock, a, b, c, d, a_valid, b_valid, c_valid, d_valid);
         dff_setup!(
             self,
             clock,
+            c_stash_hit,
+            c_stash_place,
             d_stash_hit,
-            d_stash_slot,
-            d_stash_action,
+            d_stash_place,
             state,
             entry,
             writing,
@@ -334,8 +323,7 @@ impl Logic for Flow {
             roomy,
             asked,
             asked_stats,
-            addresses,
-            read_stash
+            addresses
         );
 
         self.asked.d.next = self.request.val();
@@ -375,14 +363,14 @@ impl Logic for Flow {
                 self.state.d.next = State::ReadTake;
             }
             State::ReadTake => {
+                self.state.d.next = State::ReadHash;
+            }
+            State::ReadHash => {
                 if self.index.val().get_bit(12) {
                     self.state.d.next = State::Done;
                 } else {
-                    self.state.d.next = State::ReadHash;
+                    self.state.d.next = State::ReadPort;
                 }
-            }
-            State::ReadHash => {
-                self.state.d.next = State::ReadPort;
             }
             State::ReadPort => {
                 self.state.d.next = State::Done;
@@ -479,7 +467,6 @@ impl Logic for Flow {
         self.lookup.next = !(self.c.q.val().decided | self.c.q.val().direct);
         self.write_way.next = self.write_index.q.val().get_bits::<2>(10);
         self.read_way.next = self.index.val().get_bits::<2>(10);
-        self.read_place.next = self.index.val().get_bits::<3>(0);
         for i in 0..4 {
             self.hashes[i].clock.next = self.clock.val();
             self.hashes[i].key.next = self.in_data.val().key;
@@ -510,42 +497,47 @@ impl Logic for Flow {
             self.d_action[i].d.next = self.ways[i].read_data.val().get_bits::<60>(98);
         }
 
-        // The stash: hits in b, the first of them in c, its action in d.
+        // The stash: hits in b, the first of them in c, its entry in d. No packet is in b when the host reads.
         self.write_place.next = self.write_index.q.val().get_bits::<3>(0);
-        self.stash_seen.next = false;
-        self.stash_action.next = 0.into();
-        self.stash_slot.next = self.no_flow.val();
+        self.c_stash_hit.d.next = false;
         for i in 0..8 {
-            self.stash[i].clock.next = self.clock.val();
-            self.stash[i].d.next = self.stash[i].q.val();
+            self.stash_keys[i].clock.next = self.clock.val();
+            self.stash_keys[i].d.next = self.stash_keys[i].q.val();
             if self.writing.q.val()
                 & self.write_index.q.val().get_bit(12)
                 & (self.write_place.val() == i.to_bits::<3>())
             {
-                self.stash[i].d.next = self.write_entry.q.val();
+                self.stash_keys[i].d.next = self.write_entry.q.val().get_bits::<109>(0);
             }
             self.b_stash_hit[i].clock.next = self.clock.val();
-            self.b_stash_hit[i].d.next = self.stash[i].q.val().get_bit(108)
-                & (self.stash[i].q.val().get_bits::<108>(0) == self.a.q.val().key);
-            self.c_stash_first[i].clock.next = self.clock.val();
-            self.c_stash_first[i].d.next = self.b_stash_hit[i].q.val() & !self.stash_seen.val();
-            self.stash_seen.next = self.stash_seen.val() | self.b_stash_hit[i].q.val();
-            if self.c_stash_first[i].q.val() {
-                self.stash_action.next = self.stash[i].q.val().get_bits::<60>(108);
-                self.stash_slot.next = self.stash_base[i].val();
+            self.b_stash_hit[i].d.next = self.stash_keys[i].q.val().get_bit(108)
+                & (self.stash_keys[i].q.val().get_bits::<108>(0) == self.a.q.val().key);
+        }
+        for i in 0..8 {
+            if self.b_stash_hit[7 - i].q.val() {
+                self.c_stash_hit.d.next = true;
+                self.c_stash_place.d.next = self.place[7 - i].val();
             }
         }
-        self.d_stash_hit.d.next = self.lookup.val() & (self.stash_slot.val() != self.no_flow.val());
-        self.d_stash_slot.d.next = self.stash_slot.val();
-        self.d_stash_action.d.next = self.stash_action.val();
+        if self.state.q.val() == State::ReadWord {
+            self.c_stash_place.d.next = self.index.val().get_bits::<3>(0);
+        }
+        self.stash.read_enable.next = true;
+        self.stash.forward.next = false;
+        self.stash.read_address.next = self.c_stash_place.q.val();
+        self.stash.write_enable.next = self.writing.q.val() & self.write_index.q.val().get_bit(12);
+        self.stash.write_address.next = self.write_place.val();
+        self.stash.write_data.next = self.write_entry.q.val();
+        self.d_stash_hit.d.next = self.lookup.val() & self.c_stash_hit.q.val();
+        self.d_stash_place.d.next = self.c_stash_place.q.val();
 
         // Select; the last assignment wins, so the lowest way comes last.
         self.hit.next = self.d_stash_hit.q.val();
         self.slot.next = self.no_flow.val();
         self.action.next = 0.into();
         if self.d_stash_hit.q.val() {
-            self.slot.next = self.d_stash_slot.q.val();
-            self.action.next = self.d_stash_action.q.val();
+            self.slot.next = bit_cast::<13, 3>(self.d_stash_place.q.val()) | self.stash_base.val();
+            self.action.next = self.stash.read_data.val().get_bits::<60>(108);
         }
         for i in 0..4 {
             if self.d_hit[3 - i].q.val() {
@@ -597,27 +589,18 @@ impl Logic for Flow {
         // What the host reads: an entry of the stash, or the word of a way and then its low port bits.
         self.read_word.next = 0.into();
         self.read_index.next = 0.into();
-        self.stash_word.next = 0.into();
         for i in 0..4 {
             if self.read_way.val() == i.to_bits::<2>() {
                 self.read_word.next = self.ways[i].read_data.val();
                 self.read_index.next = self.read_hashes[i].index.val();
             }
         }
-        for i in 0..8 {
-            self.read_hit[i].clock.next = self.clock.val();
-            self.read_hit[i].d.next = self.read_place.val() == i.to_bits::<3>();
-            if self.read_hit[i].q.val() {
-                self.stash_word.next = self.stash_word.val() | self.stash[i].q.val();
-            }
-        }
-        self.read_stash.d.next = self.stash_word.val();
         self.port.next = self.read_index.val() ^ self.index.val().get_bits::<10>(0);
         if self.state.q.val() == State::ReadTake {
             self.entry.d.next = bit_cast::<169, 159>(self.read_word.val()) << 10;
-            if self.index.val().get_bit(12) {
-                self.entry.d.next = self.read_stash.q.val();
-            }
+        }
+        if (self.state.q.val() == State::ReadHash) & self.index.val().get_bit(12) {
+            self.entry.d.next = self.stash.read_data.val();
         }
         if (self.state.q.val() == State::ReadPort) & self.entry.q.val().get_bit(108) {
             self.entry.d.next = self.entry.q.val() | bit_cast::<169, 10>(self.port.val());
