@@ -257,10 +257,11 @@ fn read(
     if !session.wants_bytes(side) || ready.is_ok_and(|ready| !ready.is_readable()) {
         return;
     }
-    let mut bytes = [0; READ_BYTES];
-    match leg.stream.try_read(&mut bytes) {
+    // Most pieces are short: all of an array would be cleared for each.
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    match leg.stream.try_read_buf(&mut bytes) {
         Ok(0) => session.handle_end(clock.now(), side),
-        Ok(length) => session.handle_bytes(clock.now(), side, &bytes[..length]),
+        Ok(_) => session.handle_bytes(clock.now(), side, &bytes),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(_) => session.handle_reset(clock.now(), side),
     }
