@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::clock::Clock;
 use super::proxies::Proxies;
 use super::streams::{Desk, Log, SipStream, SkinnyStream};
@@ -71,6 +73,12 @@ pub fn start(
     if let Some(wanted) = &config.tls_proxy_limit {
         limits.configure(wanted.node)?;
     }
+    let (wanted, most) = (limits.proxy(), raise_descriptors() / DESCRIPTORS_A_SESSION);
+    if inspected().any(|inspect| inspect.tls_proxy.is_some()) && most < wanted.into() {
+        complain(&format!(
+            "descriptors suffice for {most} of {wanted} TLS proxy sessions; raise the limit of open files (systemd: LimitNOFILE=)"
+        ));
+    }
     let shown = shown(model, &proxies);
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
@@ -117,6 +125,16 @@ pub fn start(
         slow_path: None,
         overview,
     }))
+}
+
+/// Takes as many descriptors as this process may have, and says how many those are. The usual limit is for programs
+/// that keep a few files open.
+fn raise_descriptors() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // It fails for nobody: the maximum is what was granted.
+    let _ = setrlimit(Resource::Nofile, limit);
+    limit.maximum.unwrap_or(u64::MAX)
 }
 
 /// The proxies that serve, with the classes that lead to them.
@@ -235,6 +253,9 @@ fn ends(seen: &Tuple) -> (SocketAddr, SocketAddr) {
     let end = |address, port| SocketAddr::new(IpAddr::V4(address), port);
     (end(seen.src, seen.sport), end(seen.dst, seen.dport))
 }
+
+/// One for each leg.
+const DESCRIPTORS_A_SESSION: u64 = 2;
 
 /// Whether a packet was not taken only because there is no room for it now.
 pub fn is_full(error: &adapter::Error) -> bool {

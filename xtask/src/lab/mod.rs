@@ -85,10 +85,12 @@ fn play(engine: &str, programs: &Path) -> Result {
     let scene = Scene::start(engine, programs)?;
     let told = scene.play()?;
     println!("\n    what was seen");
-    for line in told {
+    for line in &told {
         println!("      {line}");
     }
-    println!("    captures and logs: {}", scene.folder.display());
+    let summary = scene.folder.join("summary.txt");
+    fs::write(&summary, told.join("\n") + "\n").map_err(at(&summary))?;
+    println!("    this, captures and logs: {}", scene.folder.display());
     Ok(())
 }
 
