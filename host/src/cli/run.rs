@@ -143,6 +143,7 @@ fn serve(
         config: Arc::new(config),
         model,
         image: Arc::new(image),
+        slow_path: live.shared(),
         runtime: asker,
         proxies: overview,
         clock,

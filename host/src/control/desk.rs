@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::config::ast::Config;
 use crate::policy::{Image, Model};
+use crate::punt::SlowPath;
 use crate::runtime::clock::Clock;
 use crate::runtime::link::Overview;
 use crate::runtime::questions::{Asker, Unanswered};
+use crate::runtime::{Shared, lock};
 use crate::show::flow::Asked;
 use crate::show::{self, Question, Request};
 use crate::sip::Inspector;
@@ -19,7 +21,9 @@ pub struct Desk {
     pub model: Arc<Model>,
     /// What the card was told.
     pub image: Arc<Image>,
-    /// The loop.
+    /// Connections, translations, inspectors.
+    pub slow_path: Shared,
+    /// The loop, which has the card.
     pub runtime: Asker,
     /// The proxies, if there are any.
     pub proxies: Option<Overview>,
@@ -56,16 +60,15 @@ impl Desk {
                 is_detailed,
                 address,
             } => {
-                let look = move |asked: Asked<'_>, view: &crate::punt::SlowPath| {
+                let look = move |asked: Asked<'_>, view: &SlowPath| {
                     show::flow::conns(asked, view.conns(), is_detailed, address)
                 };
-                self.look(format, look).await
+                Ok(self.look(format, look))
             }
             Question::Xlates => {
-                let look = |asked: Asked<'_>, view: &crate::punt::SlowPath| {
-                    show::flow::xlates(asked, view.xlates())
-                };
-                self.look(format, look).await
+                let look =
+                    |asked: Asked<'_>, view: &SlowPath| show::flow::xlates(asked, view.xlates());
+                Ok(self.look(format, look))
             }
             Question::TlsProxies => {
                 let overview = self.overview()?;
@@ -78,17 +81,17 @@ impl Desk {
                 Ok(self.overview()?.sessions.ask(tell).await?)
             }
             Question::Sip => {
-                let look = move |asked: Asked<'_>, view: &crate::punt::SlowPath| {
+                let look = move |asked: Asked<'_>, view: &SlowPath| {
                     show::inspect::sip(format, asked.now, view.inspectors())
                 };
-                self.look(format, look).await
+                Ok(self.look(format, look))
             }
             Question::ServicePolicy => {
-                let look = move |asked: Asked<'_>, view: &crate::punt::SlowPath| {
+                let look = move |asked: Asked<'_>, view: &SlowPath| {
                     let counted = |class| view.inspector_of(class).map(Inspector::stats);
                     show::inspect::service_policy(format, asked.model, counted)
                 };
-                self.look(format, look).await
+                Ok(self.look(format, look))
             }
             Question::AccessLists(name) => {
                 let hits = self.runtime.ask(|view| view.nic.policy_hits()).await?;
@@ -100,22 +103,18 @@ impl Desk {
         }
     }
 
-    /// Has the loop look at its tables.
-    async fn look(
+    /// Looks at the tables, which stand still meanwhile.
+    fn look(
         &self,
         format: show::Format,
-        look: impl FnOnce(Asked<'_>, &crate::punt::SlowPath) -> String + Send + 'static,
-    ) -> Result<String, Refusal> {
-        let model = self.model.clone();
-        let look = move |view: &mut crate::runtime::questions::View<'_>| {
-            let asked = Asked {
-                model: &model,
-                now: view.now,
-                format,
-            };
-            look(asked, &view.slow_path())
+        look: impl FnOnce(Asked<'_>, &SlowPath) -> String,
+    ) -> String {
+        let asked = Asked {
+            model: &self.model,
+            now: self.clock.now(),
+            format,
         };
-        Ok(self.runtime.ask(look).await?)
+        look(asked, &lock(&self.slow_path))
     }
 
     fn overview(&self) -> Result<&Overview, Refusal> {

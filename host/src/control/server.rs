@@ -218,11 +218,14 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixStream;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::control::client::{self, ask};
+    use crate::flow::Limits;
     use crate::policy::model::Class;
     use crate::policy::{Image, Model};
+    use crate::punt::{Resolution, Setup, SlowPath};
     use crate::runtime::clock::Clock;
     use crate::runtime::questions::{self, Questions};
     use crate::show::Format;
@@ -245,10 +248,20 @@ mod tests {
             classes: vec![class; classes],
             ..Model::default()
         };
+        let model = Arc::new(model);
+        let slow_path = SlowPath::new(Setup {
+            model: model.clone(),
+            interfaces: Vec::new(),
+            resolution: Resolution::Derive,
+            limits: Limits::default(),
+            seed: 0,
+            has_proxy: false,
+        });
         let desk = Desk {
             config: Arc::default(),
-            model: Arc::new(model),
+            model,
             image: Arc::new(Image::default()),
+            slow_path: Arc::new(Mutex::new(slow_path)),
             runtime,
             proxies: None,
             clock: Clock::start(),
@@ -341,7 +354,7 @@ mod tests {
                 .write_all(b"text show service-policy\n")
                 .expect("room");
         }
-        rest[0].write_all(b"text show conn\n").expect("room");
+        rest[0].write_all(b"text show access-list\n").expect("room");
         assert_eq!(sip(folder.path()), Ok("Total: 0\n".into()));
         let all = ask(folder.path(), Format::Text, "show service-policy").expect("an answer");
         assert_eq!(all.lines().count(), 100_002);

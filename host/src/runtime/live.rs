@@ -162,7 +162,6 @@ impl<L: FnMut(&Event)> Live<L> {
             questions.answer(&mut View {
                 now,
                 nic: &mut self.nic,
-                slow_path: &self.slow_path,
             });
         }
     }
@@ -231,6 +230,11 @@ impl<L: FnMut(&Event)> Live<L> {
     /// The slow path.
     pub fn slow_path(&self) -> MutexGuard<'_, SlowPath> {
         lock(&self.slow_path)
+    }
+
+    /// The slow path, for other threads.
+    pub fn shared(&self) -> Shared {
+        self.slow_path.clone()
     }
 
     /// Frames that were lost between host and card, by reason.

@@ -72,7 +72,7 @@ pub enum Error {
 pub type Shared = Arc<Mutex<SlowPath>>;
 
 /// What is behind a lock, also when its holder panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

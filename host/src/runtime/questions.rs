@@ -5,16 +5,14 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, MutexGuard};
 
 use tokio::sync::oneshot;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::{Shared, lock};
 use crate::flow::Time;
 use crate::nic::Nic;
-use crate::punt::SlowPath;
 
 /// What a question may look at.
 pub struct View<'a> {
@@ -22,15 +20,6 @@ pub struct View<'a> {
     pub now: Time,
     /// The driver, whose counters may be read.
     pub nic: &'a mut Nic,
-    /// Connections and translations.
-    pub(super) slow_path: &'a Shared,
-}
-
-impl View<'_> {
-    /// The slow path; it stands still as long as the result lives.
-    pub fn slow_path(&self) -> MutexGuard<'_, SlowPath> {
-        lock(self.slow_path)
-    }
 }
 
 type Look = Box<dyn FnOnce(&mut View<'_>) + Send>;

@@ -60,7 +60,8 @@ pub fn service_policy<'a>(
     model: &Model,
     counted: impl Fn(ClassId) -> Option<&'a Stats>,
 ) -> String {
-    let classes = (0..).map(ClassId).zip(&model.classes);
+    let classes = model.classes.iter().enumerate();
+    let classes = classes.map(|(index, class)| (ClassId(index as u16), class));
     if format == Format::Json {
         let classes: Vec<Value> = classes
             .map(|(id, class)| class_json(model, class, counted(id)))
