@@ -94,7 +94,7 @@ impl Desk {
                 Ok(self.look(format, look))
             }
             Question::AccessLists(name) => {
-                let hits = self.runtime.ask(|view| view.nic.policy_hits()).await?;
+                let hits = self.runtime.ask(|nic| nic.policy_hits()).await?;
                 let hits = hits.map_err(|error| Refusal::Card(error.to_string()))?;
                 let all = (&*self.config, &*self.model, &*self.image);
                 show::access_list::access_lists(format, name.as_deref(), all, &hits)

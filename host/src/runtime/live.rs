@@ -14,7 +14,7 @@ use vmm_sys_util::poll::PollContext;
 
 use super::effects::{Surroundings, perform};
 use super::link::{self, Link};
-use super::questions::{Questions, View};
+use super::questions::Questions;
 use super::{Error, Shared, lock, random};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
@@ -151,18 +151,15 @@ impl<L: FnMut(&Event)> Live<L> {
                 .iter_readable()
                 .any(|event| event.token() == Token::Questions)
             {
-                self.answer_questions(clock());
+                self.answer_questions();
             }
         }
     }
 
     /// Lets those who asked look.
-    pub fn answer_questions(&mut self, now: Time) {
+    pub fn answer_questions(&mut self) {
         if let Some(questions) = &self.questions {
-            questions.answer(&mut View {
-                now,
-                nic: &mut self.nic,
-            });
+            questions.answer(&mut self.nic);
         }
     }
 

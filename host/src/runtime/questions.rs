@@ -11,18 +11,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use crate::flow::Time;
 use crate::nic::Nic;
 
-/// What a question may look at.
-pub struct View<'a> {
-    /// The time.
-    pub now: Time,
-    /// The driver, whose counters may be read.
-    pub nic: &'a mut Nic,
-}
-
-type Look = Box<dyn FnOnce(&mut View<'_>) + Send>;
+/// What is asked of the driver, whose counters may be read.
+type Look = Box<dyn FnOnce(&mut Nic) + Send>;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -63,12 +55,12 @@ impl Asker {
     /// Has the loop look at something, and waits for what it saw.
     pub async fn ask<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&mut View<'_>) -> T + Send + 'static,
+        look: impl FnOnce(&mut Nic) -> T + Send + 'static,
     ) -> Result<T, Unanswered> {
         let (answer, answered) = oneshot::channel();
-        let look = move |view: &mut View<'_>| {
+        let look = move |nic: &mut Nic| {
             // Whoever asked may have gone.
-            let _ = answer.send(look(view));
+            let _ = answer.send(look(nic));
         };
         self.looks
             .try_send(Box::new(look))
@@ -81,11 +73,11 @@ impl Asker {
 
 impl Questions {
     /// Answers what was asked until now.
-    pub fn answer(&self, view: &mut View<'_>) {
+    pub fn answer(&self, nic: &mut Nic) {
         // Nothing to read if nobody asked.
         let _ = self.wake.read();
         for look in self.looks.try_iter().take(MOST_WAITING) {
-            look(view);
+            look(nic);
         }
     }
 }
