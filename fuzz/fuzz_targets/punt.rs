@@ -52,6 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         resolution: Resolution::Ask,
         limits,
         seed: 1,
+        has_proxy: false,
     });
     let (mut now, mut rest) = (Duration::ZERO, bytes);
     let mut effects = Vec::new();

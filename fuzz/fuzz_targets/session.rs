@@ -3,19 +3,23 @@
 #![no_main]
 
 use std::io::{Read, Write};
+use std::net::SocketAddrV4;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use host::pki::key::Wanted;
 use host::pki::{Date, Key, Settings, Trustpoint};
 use host::policy::Model;
-use host::runtime::sip_stream::{Names, Shared, Sides, SipStream};
-use host::sip::{Inspector, Limits, Setup, Way};
+use host::policy::model::ClassId;
+use host::punt::{Channel, Resolution, Setup, SlowPath};
+use host::runtime::streams::{Desk, SipStream};
+use host::sip::{Protocol, Way};
 use host::tls::inspect::Direction;
 use host::tls::keys::Identity;
 use host::tls::proxy::Parts;
 use host::tls::session::{Effect, Place, READ_BYTES};
 use host::tls::{Inspect, Proxy, Refusal, Session, Side, Trust};
+use layout::table::Interface;
 use libfuzzer_sys::fuzz_target;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
@@ -45,6 +49,12 @@ object network everybody
 tls-proxy y_to_x
  server trust-point own
  no server authenticate-client
+class-map sip
+ match port tcp eq 5061
+policy-map global_policy
+ class sip
+  inspect sip tls-proxy y_to_x
+service-policy global_policy global
 ";
 
 const NOW: Duration = Duration::from_secs(1_000_000);
@@ -136,6 +146,38 @@ impl ServerCertVerifier for Trusting {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+/// A slow path, and the session as it knows it.
+fn desk(model: &Arc<Model>) -> Desk {
+    let interface = |port| Interface {
+        valid: true,
+        port,
+        ..Interface::default()
+    };
+    let slow_path = SlowPath::new(Setup {
+        model: model.clone(),
+        interfaces: vec![interface(0), interface(1)],
+        resolution: Resolution::Ask,
+        limits: host::flow::Limits::default(),
+        seed: 1,
+        has_proxy: true,
+    });
+    let peer = SocketAddrV4::new([198, 51, 100, 7].into(), 5061);
+    Desk {
+        slow_path: Arc::new(Mutex::new(slow_path)),
+        channel: Channel {
+            class: ClassId(0),
+            protocol: Protocol::Tcp,
+            is_tls: true,
+            forward: Way::Inbound,
+            real: 1,
+            mapped: 0,
+            peer,
+            ends: [(0, peer), (1, SocketAddrV4::new([10, 0, 0, 2].into(), 5061))],
+        },
+        log: Arc::new(|_| {}),
     }
 }
 
@@ -289,26 +331,9 @@ fuzz_target!(|bytes: &[u8]| {
         address: (address, 5061).into(),
     };
     let (from, to) = (place("outside", [198, 51, 100, 7]), place("inside", [10, 0, 0, 2]));
-    let sides = Sides {
-        forward: Way::Inbound,
-        real: 1,
-        mapped: 0,
-        peer: "198.51.100.7:5061".parse().expect("an address"),
-    };
-    let shared = Shared {
-        inspector: Arc::new(Mutex::new(Inspector::new(Setup {
-            limits: Limits {
-                sessions: 4,
-                sources: 2,
-                ..Limits::default()
-            },
-            ..Setup::default()
-        }))),
-        names: Arc::new(Mutex::new(Names::default())),
-        model: world.model.clone(),
-        log: Arc::new(|_| {}),
-    };
-    let stream = SipStream::new(shared.clone(), sides, &from, &to, None);
+    let desk = desk(&world.model);
+    let slow_path = desk.slow_path.clone();
+    let stream = SipStream::new(desk, None);
     let witness = Witness {
         stream,
         heard: heard.clone(),
@@ -356,5 +381,9 @@ fuzz_target!(|bytes: &[u8]| {
     scene.run();
     scene.session.handle_time(NOW + Duration::from_secs(3600));
     assert!(scene.session.is_over(), "it never ends");
-    assert!(shared.inspector.lock().expect("alone").sessions().len() <= 4);
+    let mut slow_path = slow_path.lock().expect("alone");
+    slow_path.poll(NOW * 2, &mut Vec::new());
+    let inspectors = slow_path.inspectors().iter();
+    let sessions: usize = inspectors.map(|inspector| inspector.sessions().len()).sum();
+    assert_eq!((sessions, slow_path.open_pinholes()), (0, 0));
 });

@@ -10,7 +10,7 @@ pub mod proxies;
 /// The way from a running card to them and back.
 pub mod link;
 /// Inspection of what they carry.
-mod streams;
+pub mod streams;
 /// Questions to it, from other threads.
 pub mod questions;
 /// A card that runs by itself.

@@ -105,6 +105,8 @@ impl Session {
         }
         let mut text = Vec::new();
         let result = self.legs[side as usize].read(bytes, &mut text);
+        // Nobody is heard who has not been judged: text may come right behind the handshake.
+        self.note_established(now, side);
         // What came before the fault is as good as ever.
         self.take_text(now, side, &text);
         match result {

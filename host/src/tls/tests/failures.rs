@@ -478,3 +478,25 @@ fn text_that_the_inspection_refuses_goes_nowhere_and_closes_both_connections() {
         assert_eq!(bench.behind.has_closed(), !from_behind);
     }
 }
+
+#[test]
+fn text_right_behind_the_handshake_is_not_heard_before_the_peer_is_judged() {
+    let mut world = World::new();
+    let stranger = Authority::new("Stranger").issue("ent-y.example.com", |_| {});
+    let friend = world.ca.issue("ent-y.example.com", |_| {});
+    let cup = world.ca.issue("cup.example.com", |_| {});
+    for version in VERSIONS {
+        for (peer, is_judged_good) in [(&stranger, false), (&friend, true)] {
+            let dialler = world.dialler(Some(peer), &[version]).into();
+            let behind = world.behind(&cup, &[version]).into();
+            let mut bench = Bench::with(world.proxy(), dialler, behind, Box::new(OnlySip));
+            bench.dialler.say(b"GET / HTTP/1.1\r\n\r\n");
+            bench.run();
+            let complaint = bench.complaint();
+            let is_heard = complaint.ends_with(": this is not SIP");
+            assert_eq!(is_heard, is_judged_good, "{complaint}");
+            let is_known = bench.session.peer(Side::Server).is_some();
+            assert_eq!(is_known, is_judged_good, "{complaint}");
+        }
+    }
+}
