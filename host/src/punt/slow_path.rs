@@ -34,7 +34,7 @@ pub struct Setup {
     pub limits: Limits,
     /// Source of port choices and hashes: secret in service, fixed in replay.
     pub seed: u64,
-    /// There are proxies: TCP connections of classes that name one end at it. Without, they are forwarded as they are.
+    /// There are proxies: TCP connections of classes that inspect end at one. Without, they are forwarded as they are.
     pub has_proxy: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The way from a running card to its TLS proxies and back: which connection goes to which of them.
+//! The way from a running card to its proxies, with TLS and without, and back: which connection goes to which of them.
 //!
 //! Comes in: connections that begin and end, their packets. Goes out: packets, as from the peers. A connection of a
 //! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass.

@@ -56,7 +56,7 @@ struct Outside<L> {
 
 impl<L: FnMut(&Event)> Live<L> {
     /// Loads a policy into a card, which forwards from then on. `log` gets every event. Connections of
-    /// classes that name a TLS proxy end at `proxies`; without, they are forwarded as they are.
+    /// classes that inspect end at `proxies`; without, they are forwarded as they are.
     pub fn start(
         now: Time,
         device: Box<dyn Device>,
