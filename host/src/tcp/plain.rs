@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::carried::Carried;
 use crate::punt::Event;
 use crate::tls::Refusal;
-use crate::tls::inspect::{Direction, Inspect};
+use crate::tls::inspect::Inspect;
 use crate::tls::session::{Effect, End, HALF_CLOSED_LIMIT, Place, Side};
 
 /// A session between two peers.
@@ -91,7 +91,7 @@ impl Carried for Plain {
             let onward = &mut self.onward[side as usize];
             let result = self
                 .inspect
-                .handle_text(now, direction(side), bytes, onward);
+                .handle_text(now, side.direction(), bytes, onward);
             self.judge(result);
         }
     }
@@ -102,7 +102,7 @@ impl Carried for Plain {
         }
         self.half_closed.get_or_insert(now);
         let onward = &mut self.onward[side as usize];
-        let result = self.inspect.handle_end(now, direction(side), onward);
+        let result = self.inspect.handle_end(now, side.direction(), onward);
         self.judge(result);
         self.settle();
     }
@@ -143,11 +143,7 @@ impl Carried for Plain {
     }
 
     fn take_bytes(&mut self, side: Side, out: &mut Vec<u8>) {
-        let from = match side {
-            Side::Server => Side::Client,
-            Side::Client => Side::Server,
-        };
-        out.append(&mut self.onward[from as usize]);
+        out.append(&mut self.onward[side.other() as usize]);
         self.settle();
     }
 
@@ -164,19 +160,13 @@ impl Carried for Plain {
     }
 }
 
-fn direction(side: Side) -> Direction {
-    match side {
-        Side::Server => Direction::Forward,
-        Side::Client => Direction::Backward,
-    }
-}
-
 /// A flow that inspection ended.
 const TERMINATED: u32 = 507_003;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::inspect::Direction;
 
     struct Shout;
 

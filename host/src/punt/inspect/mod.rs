@@ -145,6 +145,11 @@ impl Inspection {
 }
 
 impl Inspection {
+    /// The inspector of a class.
+    fn opener(&self, class: ClassId) -> Option<Opener> {
+        self.of_class.get(usize::from(class.0)).copied().flatten()
+    }
+
     /// Tells an inspector that a pinhole is closed already. Skinny closes it again with its channel, which does no harm.
     fn tell_closed(&mut self, key: PinholeKey) {
         if let Opener::Sip(number) = key.opener {
@@ -190,9 +195,9 @@ impl SlowPath {
 
     /// The inspector of a class, if that inspects SIP.
     pub fn inspector_of(&self, class: ClassId) -> Option<&Inspector> {
-        match self.inspection.of_class.get(usize::from(class.0))? {
-            Some(Opener::Sip(number)) => self.inspection.sip.get(*number),
-            _ => None,
+        match self.inspection.opener(class)? {
+            Opener::Sip(number) => self.inspection.sip.get(number),
+            Opener::Skinny(_) => None,
         }
     }
 
@@ -212,8 +217,7 @@ impl SlowPath {
     ) -> Inspected {
         let model = self.model.clone();
         let inspection = &mut self.inspection;
-        let opener = inspection.of_class.get(usize::from(channel.class.0));
-        let Some(Opener::Sip(number)) = opener.copied().flatten() else {
+        let Some(Opener::Sip(number)) = inspection.opener(channel.class) else {
             return Inspected::End {
                 reason: "its inspect map cannot be used",
                 is_reset: true,

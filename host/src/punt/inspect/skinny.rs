@@ -32,8 +32,7 @@ impl SlowPath {
     ) -> Inspected {
         let model = self.model.clone();
         let inspection = &mut self.inspection;
-        let opener = inspection.of_class.get(usize::from(channel.class.0));
-        let Some(Opener::Skinny(number)) = opener.copied().flatten() else {
+        let Some(Opener::Skinny(number)) = inspection.opener(channel.class) else {
             return Inspected::Drop("not inspected");
         };
         let arrival = channel.arrival(&model, now, direction);
@@ -63,16 +62,10 @@ impl SlowPath {
         connection: Connection,
         effects: &mut Vec<Effect>,
     ) {
-        let opener = self.inspection.of_class.get(usize::from(channel.class.0));
-        if let Some(opener) = opener.copied().flatten() {
+        if let Some(opener) = self.inspection.opener(channel.class) {
             let mut wanted = Vec::new();
             skinny::handle_end(connection, &mut wanted);
             self.carry_out(now, opener, None, wanted, effects);
         }
-    }
-
-    /// The inspectors of Skinny.
-    pub fn skinny_inspectors(&self) -> &[Inspector] {
-        &self.inspection.skinny
     }
 }

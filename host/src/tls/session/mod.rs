@@ -25,7 +25,6 @@ use super::proxy::Proxy;
 use super::verify::{Peer, Usage};
 use crate::pki::Date;
 pub use words::{Effect, End, Place, Side};
-use words::{direction, other};
 
 /// How the text of one direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -379,7 +378,7 @@ impl Session {
         self.bytes[index] += text.len() as u64;
         let result = self
             .inspect
-            .handle_text(now, direction(side), text, &mut self.onward[index]);
+            .handle_text(now, side.direction(), text, &mut self.onward[index]);
         if let Err(refusal) = result {
             self.refuse(side, &refusal);
         }
@@ -395,7 +394,7 @@ impl Session {
         self.half_closed.get_or_insert(now);
         let result = self
             .inspect
-            .handle_end(now, direction(side), &mut self.onward[index]);
+            .handle_end(now, side.direction(), &mut self.onward[index]);
         if let Err(refusal) = result {
             self.refuse(side, &refusal);
         }
@@ -404,7 +403,7 @@ impl Session {
     /// Moves text that may go on into the legs, and ends behind it.
     fn flow(&mut self) {
         for from in [Side::Server, Side::Client] {
-            let (index, to) = (from as usize, other(from) as usize);
+            let (index, to) = (from as usize, from.other() as usize);
             if !self.legs[to].is_established() {
                 continue;
             }

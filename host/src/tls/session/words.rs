@@ -15,6 +15,24 @@ pub enum Side {
     Client,
 }
 
+impl Side {
+    /// Which way its text goes.
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Side::Server => Direction::Forward,
+            Side::Client => Direction::Backward,
+        }
+    }
+
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Side::Server => Side::Client,
+            Side::Client => Side::Server,
+        }
+    }
+}
+
 /// An end of the connection as the peers see it: `outside:192.0.2.254/50437`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -53,21 +71,5 @@ impl fmt::Display for Place {
             self.address.ip(),
             self.address.port()
         )
-    }
-}
-
-/// Which way text of a side goes.
-pub(super) fn direction(side: Side) -> Direction {
-    match side {
-        Side::Server => Direction::Forward,
-        Side::Client => Direction::Backward,
-    }
-}
-
-/// The other one.
-pub(super) fn other(side: Side) -> Side {
-    match side {
-        Side::Server => Side::Client,
-        Side::Client => Side::Server,
     }
 }
