@@ -20,6 +20,8 @@ pub mod request;
 pub mod bundle;
 /// Trustpoints and their states.
 pub mod trustpoint;
+/// Enrolment over the network: what to ask an authority's server, and what it answered.
+pub mod enrol;
 /// `show crypto ca`.
 pub mod show;
 
@@ -70,6 +72,14 @@ pub enum Error {
         /// What was to be made.
         what: &'static str,
         /// Why not.
+        reason: String,
+    },
+    /// An authority's server did not do what was asked.
+    #[error("{protocol}: {reason}")]
+    Enrol {
+        /// SCEP, EST, CMP or ACME.
+        protocol: &'static str,
+        /// What it said, or what is wrong with what it said.
         reason: String,
     },
     /// The trustpoint is not in a state for this.
