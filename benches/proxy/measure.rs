@@ -64,12 +64,22 @@ pub fn cpu_model() -> String {
     format!("{}, {cores} cores", name.unwrap_or("unknown processor"))
 }
 
-/// Ten thousand, or as many as a process may have two sockets for.
+/// Connections of which a process holds two sockets each, shared out among as many processes as the limit of open
+/// files makes necessary: one, where an operator may raise it.
+pub fn shares(connections: usize) -> Vec<usize> {
+    let processes = connections.div_ceil(most_connections());
+    let share = |at| connections * (at + 1) / processes - connections * at / processes;
+    (0..processes).map(share).collect()
+}
+
+/// What one process may hold; no more than is ever asked of it.
 pub fn most_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current;
     let files = files.map_or(usize::MAX, |files| files as usize);
-    (files.saturating_sub(OTHER_FILES) / 2).min(10_000)
+    (files.saturating_sub(OTHER_FILES) / 2).min(MOST)
 }
 
+/// Connections of the largest measurement.
+pub const MOST: usize = 10_000;
 /// Files of a proxy that are no connections'.
 const OTHER_FILES: usize = 100;

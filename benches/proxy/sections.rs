@@ -133,28 +133,36 @@ fn messages() {
     }
 }
 
-/// Memory of connections that stand still.
+/// Memory of connections that stand still, all at once.
 fn memory() {
     println!("\nconnections that stand still after a message, P-256");
     println!(
-        "{:40}{:>16}{:>24}",
-        "", "KB a pair", "carried another message"
+        "{:40}{:>16}{:>24}{:>12}",
+        "", "KB a pair", "carried another message", "processes"
     );
-    for count in [1000, measure::most_connections()] {
-        let mut scene = Scene::new(Kind::P256, Exchange::X25519, &[&HAPROXY]);
-        let Scene { load, rigs, .. } = &mut scene;
-        for Rig { server, subject } in rigs {
-            load.connect(subject, WARM_UP);
-            let before = measure::memory_bytes(subject.id());
-            server.lay_aside();
-            let mut held = load.hold(subject, count);
-            let grown = measure::memory_bytes(subject.id()) - before;
+    for count in [1000, measure::MOST] {
+        let shares = measure::shares(count);
+        let scene = |_| Scene::new(Kind::P256, Exchange::X25519, &[&HAPROXY]);
+        let mut scenes: Vec<Scene> = shares.iter().map(scene).collect();
+        for at in 0..scenes[0].rigs.len() {
+            let (mut held, mut grown) = (Vec::new(), 0);
+            for (scene, share) in scenes.iter_mut().zip(&shares) {
+                let Rig { server, subject } = &mut scene.rigs[at];
+                scene.load.connect(subject, WARM_UP);
+                let before = measure::memory_bytes(subject.id());
+                server.lay_aside();
+                held.extend(scene.load.hold(subject, *share));
+                grown += measure::memory_bytes(subject.id()) - before;
+            }
             held.iter_mut().for_each(Client::send);
-            server.answer_once(count);
+            for (scene, share) in scenes.iter_mut().zip(&shares) {
+                scene.rigs[at].server.answer_once(*share);
+            }
             held.iter_mut().for_each(|client| drop(client.receive()));
-            let what = format!("{count} connections, {}", subject.name);
+            let what = format!("{count} connections, {}", scenes[0].rigs[at].subject.name);
             let pair = grown as f64 / 1024.0 / count as f64;
-            println!("{what:40}{pair:>16.1}{:>24}", held.len());
+            let (carried, processes) = (held.len(), shares.len());
+            println!("{what:40}{pair:>16.1}{carried:>24}{processes:>12}");
         }
     }
 }
