@@ -193,5 +193,13 @@ fn clippy() -> Result {
         "--",
         "-D",
         "warnings",
-    ]))
+    ]))?;
+    // The fuzz targets are a workspace of their own, which shares what is built.
+    run(cargo([
+        "check",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--target-dir",
+    ])
+    .arg(target()))
 }

@@ -31,6 +31,8 @@ mod lab;
 mod synth;
 /// Faults in the card that the tests must notice.
 mod mutants;
+/// Bytes from outside against every parser.
+mod parsers;
 /// A wrapper that brings a circuit down to three pins.
 mod scan;
 /// Who may depend on whom.
@@ -74,6 +76,8 @@ enum Command {
     Bench,
     /// Millions of random frames: RTL against model, compiler against evaluator
     Fuzz(commands::FuzzOptions),
+    /// Bytes from outside against every parser: the targets of `fuzz/`, ten minutes each
+    FuzzParsers(parsers::Options),
     /// Formatting, lints and dependency directions
     Lint,
 }
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Test => commands::test(),
         Command::Bench => commands::bench(),
         Command::Fuzz(options) => commands::fuzz(&options),
+        Command::FuzzParsers(options) => parsers::fuzz_parsers(&options),
         Command::Formal => formal::formal(),
         Command::RootComplex => root_complex::root_complex(),
         Command::GuestTest(options) => guest::guest_test(&options),
