@@ -67,7 +67,7 @@ impl Desk {
             }
             Question::Xlates => {
                 let look =
-                    |asked: Asked<'_>, view: &SlowPath| show::flow::xlates(asked, view.xlates());
+                    |asked: Asked<'_>, view: &SlowPath| show::xlate::xlates(asked, view.xlates());
                 Ok(self.look(format, look))
             }
             Question::TlsProxies => {

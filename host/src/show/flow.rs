@@ -1,4 +1,4 @@
-//! `show conn` and `show xlate`.
+//! `show conn`.
 //!
 //! Bytes and idle times of connections that the card forwards are those of the runtime's last look at its counters.
 
@@ -8,12 +8,11 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use super::{Format, MOST_ROWS, left_out, pretty};
-use crate::config::ast::timeout::Timer;
-use crate::flow::show::{Clock, Ends, InUse, Protocol, ShowConn, ShowXlate, flags};
-use crate::flow::{Conn, Conns, State, Time, Xlate, Xlates};
+use crate::flow::show::{Clock, Ends, InUse, Protocol, ShowConn, flags};
+use crate::flow::{Conn, Conns, State, Time};
 use crate::policy::Model;
 
-/// What both answers are made of.
+/// What answers about tables are made of.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// Configuration, for names and timers.
@@ -156,62 +155,12 @@ fn state(state: State) -> &'static str {
     }
 }
 
-/// `show xlate`.
-pub fn xlates(asked: Asked<'_>, xlates: &Xlates) -> String {
-    let mut all: Vec<&Xlate> = xlates.iter().collect();
-    all.sort_unstable_by_key(|xlate| (xlate.built, xlate.request.real, xlate.request.proto));
-    let shown = all.iter().take(MOST_ROWS);
-    let in_use = InUse {
-        now: xlates.len(),
-        most: xlates.most(),
-    };
-    if asked.format == Format::Json {
-        return pretty(&json!({
-            "in_use": in_use.now,
-            "most_used": in_use.most,
-            "xlates": shown.map(|xlate| xlate_json(asked, xlate)).collect::<Vec<_>>(),
-            "left_out": all.len().saturating_sub(MOST_ROWS),
-        }));
-    }
-    let mut text = format!("{in_use}\n{XLATE_FLAGS}");
-    for xlate in shown {
-        let Asked { model, now, .. } = asked;
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", ShowXlate { model, xlate, now });
-    }
-    text + &left_out(all.len())
-}
-
-fn xlate_json(asked: Asked<'_>, xlate: &Xlate) -> Value {
-    let Asked { model, now, .. } = asked;
-    let request = &xlate.request;
-    let seconds = |then| now.saturating_sub(then).as_secs();
-    let timeout = match (xlate.port, request.per_session) {
-        (Some(_), true) => 0,
-        (Some(_), false) => model.timeout_s(Timer::PatXlate),
-        (None, _) => model.timeout_s(Timer::Xlate),
-    };
-    json!({
-        "protocol": xlate.port.map(|_| Protocol(request.proto).to_string()),
-        "real_interface": model.interface(request.real_interface).name,
-        "real": {"address": request.real.0, "port": xlate.port.map(|_| request.real.1)},
-        "mapped_interface": model.interface(request.mapped_interface).name,
-        "mapped": {"address": xlate.address, "port": xlate.port},
-        "conns": xlate.conns,
-        "is_extended": xlate.extended,
-        "idle_s": seconds(xlate.used),
-        "age_s": seconds(xlate.built),
-        "timeout_s": timeout,
-    })
-}
-
 const CONN_FLAGS: &str = "\
 Flags: A - awaiting responder ACK to SYN, a - awaiting initiator ACK to SYN,
        B - initial SYN from outside, F - initiator FIN, f - responder FIN,
        I - inbound data, O - outbound data, s - awaiting initiator SYN,
        S - awaiting responder SYN, T - SIP, U - up
 ";
-const XLATE_FLAGS: &str = "Flags: e - extended, i - dynamic, r - portmap\n";
 
 #[cfg(test)]
 mod tests {

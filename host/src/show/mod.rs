@@ -5,8 +5,10 @@
 
 /// One line of text as a question.
 pub mod question;
-/// `show conn` and `show xlate`.
+/// `show conn`.
 pub mod flow;
+/// `show xlate`.
+pub mod xlate;
 /// `show tls-proxy`, `show tls-proxy session`.
 pub mod tls;
 /// `show sip`, `show service-policy`.
