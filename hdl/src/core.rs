@@ -401,7 +401,6 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for C
             | self.arbiter.began.val()
             | self.counters.busy.val()
             | self.flow.busy.val()
-            | self.destination.busy.val()
             | self.acl.busy.val()
             | (!self.inject.idle.val())
             | self.inject_sending.val());

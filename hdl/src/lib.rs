@@ -15,7 +15,8 @@
 //!
 //! All state is initialised by the bitstream. There is one clock; the `reset` of the card puts the control
 //! registers back and keeps frames out, tables and frames inside stay. No combinational path leads from one
-//! module's `ready` through another module to a third: a skid buffer or a register is in between.
+//! module's `ready` through another module to a third: a skid buffer or a register is in between. Only parser and
+//! destination lookup pass on the `ready` of who stands behind them, which is a register.
 
 #![forbid(unsafe_code)]
 

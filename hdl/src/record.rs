@@ -189,6 +189,8 @@ pub struct Judged {
     pub acl_bank: Bit,
     /// Punt ring.
     pub queue: Bits<2>,
+    /// Nothing is known of it yet: the next table is searched.
+    pub searches: Bit,
 }
 
 /// `layout` `FlowAction`, as fields.

@@ -52,8 +52,11 @@ impl<T: Synth> Logic for Skid<T> {
             }
             self.spare_valid.d.next = false;
         } else if self.offered.val() {
-            self.spare.d.next = self.in_data.val();
             self.spare_valid.d.next = true;
+        }
+        // Taken on trial: all bits of it look at one register.
+        if !self.spare_valid.q.val() {
+            self.spare.d.next = self.in_data.val();
         }
     }
 }

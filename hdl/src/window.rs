@@ -3,7 +3,7 @@
 //! Beats come in, one [`Window`] a frame goes out: when 64 bytes are there, or at the last beat of a shorter
 //! frame. Bytes beyond the frame are left over from earlier frames. The rest of the frame passes unlooked at.
 //! Latency one clock from the completing beat; a beat every clock. `in_ready` follows `out_ready`, which is a
-//! register of the parser. Costs 512 flip-flops.
+//! register of the flow table. Costs 512 flip-flops.
 //!
 //! ```text
 //! beats ─► part 0 │ part 1 │ … │ part N-1 ─► header, first byte on the wire on top
@@ -37,8 +37,9 @@ pub struct Gather<const W: usize, const K: usize, const N: usize> {
     bytes: KeepCount<K>,
     joined: Join<W, N>,
     part: [DFF<Bits<W>>; N],
-    /// Part the next beat goes to.
-    slot: DFF<Bits<4>>,
+    /// Part `i` has its beat, and part `i` + 1 is next: one-hot, none of them before the first beat.
+    began: DFF<Bit>,
+    later: [DFF<Bit>; N],
     /// The window of this frame is complete.
     skip: DFF<Bit>,
     done: DFF<Bit>,
@@ -52,10 +53,8 @@ pub struct Gather<const W: usize, const K: usize, const N: usize> {
     gathers: Signal<Local, Bit>,
     completes: Signal<Local, Bit>,
     sum: Signal<Local, Bits<7>>,
-    number: [Constant<Bits<4>>; N],
-    last_slot: Constant<Bits<4>>,
-    first_slot: Constant<Bits<4>>,
-    one: Constant<Bits<4>>,
+    next_part: [Signal<Local, Bit>; N],
+    last_part: Signal<Local, Bit>,
     nothing: Constant<Bits<7>>,
 }
 
@@ -73,7 +72,8 @@ impl<const W: usize, const K: usize, const N: usize> Default for Gather<W, K, N>
             bytes: KeepCount::default(),
             joined: Join::default(),
             part: std::array::from_fn(|_| Default::default()),
-            slot: DFF::default(),
+            began: DFF::default(),
+            later: std::array::from_fn(|_| Default::default()),
             skip: DFF::default(),
             done: DFF::default(),
             held: DFF::default(),
@@ -85,10 +85,8 @@ impl<const W: usize, const K: usize, const N: usize> Default for Gather<W, K, N>
             gathers: Signal::default(),
             completes: Signal::default(),
             sum: Signal::default(),
-            number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
-            last_slot: Constant::new((N as u64 - 1).to_bits()),
-            first_slot: Constant::new(0.into()),
-            one: Constant::new(1.into()),
+            next_part: std::array::from_fn(|_| Default::default()),
+            last_part: Signal::default(),
             nothing: Constant::new(0.into()),
         }
     }
@@ -97,35 +95,51 @@ impl<const W: usize, const K: usize, const N: usize> Default for Gather<W, K, N>
 impl<const W: usize, const K: usize, const N: usize> Logic for Gather<W, K, N> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, slot, skip, done, held, count, origin);
+        dff_setup!(self, clock, began, skip, done, held, count, origin);
         self.ready.next = self.out_ready.val() | (!self.done.q.val());
         self.moves.next = self.in_valid.val() & self.ready.val();
         self.gathers.next = self.moves.val() & (!self.skip.q.val());
         self.last.next = self.in_beat.val().last;
-        self.completes.next =
-            self.gathers.val() & (self.last.val() | (self.slot.q.val() == self.last_slot.val()));
+        self.next_part[0].next = !self.began.q.val();
+        for i in 1..N {
+            self.next_part[i].next = self.later[i - 1].q.val();
+        }
+        for i in 0..N {
+            self.last_part.next = self.next_part[i].val();
+        }
+        self.completes.next = self.gathers.val() & (self.last.val() | self.last_part.val());
         self.bytes.keep.next = self.in_beat.val().keep;
         self.sum.next = self.held.q.val() + self.bytes.count.val();
 
         for i in 0..N {
             self.part[i].clock.next = self.clock.val();
             self.part[i].d.next = self.part[i].q.val();
-            if self.gathers.val() & (self.slot.q.val() == self.number[i].val()) {
+            // Whether a beat moves need not be waited for: until one does, what is here means nothing.
+            if self.ready.val() & self.next_part[i].val() {
                 self.part[i].d.next = self.in_beat.val().data;
             }
             self.joined.part[i].next = self.part[i].q.val();
+            self.later[i].clock.next = self.clock.val();
+            self.later[i].d.next = self.later[i].q.val();
         }
         if self.out_ready.val() {
             self.done.d.next = false;
         }
         if self.gathers.val() {
-            self.slot.d.next = self.slot.q.val() + self.one.val();
+            self.began.d.next = true;
+            self.later[0].d.next = !self.began.q.val();
+            for i in 1..N {
+                self.later[i].d.next = self.later[i - 1].q.val();
+            }
             self.held.d.next = self.sum.val();
         }
         if self.completes.val() {
             self.done.d.next = true;
             self.skip.d.next = true;
-            self.slot.d.next = self.first_slot.val();
+            self.began.d.next = false;
+            for i in 0..N {
+                self.later[i].d.next = false;
+            }
             self.held.d.next = self.nothing.val();
             self.count.d.next = self.sum.val();
             self.origin.d.next = self.in_origin.val();

@@ -105,6 +105,7 @@ impl Bench {
             uut.in_data.next = Judged {
                 key: to_bits(&packet.key.pack()),
                 hit: packet.known,
+                searches: !packet.known,
                 ace: u64::from(NO_ACE).to_bits(),
                 acl_bank: packet.bank == 1,
                 ..Judged::default()

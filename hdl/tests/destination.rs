@@ -108,6 +108,7 @@ impl Bench {
                 udp: packet.key.proto == 17,
                 icmp: packet.key.proto == 1,
                 hit: packet.known,
+                searches: !packet.known,
                 destination: u64::from(NO_DESTINATION).to_bits(),
                 destination_bank: packet.bank == 1,
                 ..Judged::default()
@@ -116,6 +117,9 @@ impl Bench {
         uut.out_ready.next = ready;
         self.run.settle();
         let uut = &self.run.uut;
+        if uut.in_valid.val() && uut.in_ready.val() {
+            self.inside.extend(self.waiting.pop_front());
+        }
         if uut.out_valid.val() && ready {
             let packet = self
                 .inside
@@ -126,9 +130,6 @@ impl Bench {
             assert_eq!(judged.destination, u64::from(place).to_bits());
             assert_eq!(judged.local, local);
             assert_eq!(judged.key, to_bits(&key.pack()));
-        }
-        if uut.in_valid.val() && uut.in_ready.val() {
-            self.inside.extend(self.waiting.pop_front());
         }
         self.run.tick();
         self.clocks += 1;
@@ -190,7 +191,7 @@ fn lowest_matching_entry_of_the_live_bank_wins() {
 }
 
 #[test]
-fn known_packets_pass_in_one_clock_others_in_twenty_six() {
+fn known_packets_pass_at_once_others_in_twenty_seven_clocks() {
     let mut bench = Bench::new();
     let mut random = Random(22);
     for known in [true, false] {
@@ -206,9 +207,9 @@ fn known_packets_pass_in_one_clock_others_in_twenty_six() {
         bench.drain(&mut random, 100);
         let per_packet = bench.clocks / count;
         if known {
-            assert_eq!(bench.clocks, count + 1);
+            assert_eq!(bench.clocks, count);
         } else {
-            assert!(per_packet <= 26, "{per_packet} clocks a lookup");
+            assert!(per_packet <= 27, "{per_packet} clocks a lookup");
         }
     }
 }

@@ -372,6 +372,7 @@ fn judged(random: &mut Random) -> Judged {
             random.below(1152).to_bits()
         },
         permit: random.chance(50),
+        searches: random.chance(50),
     }
 }
 

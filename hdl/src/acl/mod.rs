@@ -29,7 +29,7 @@ use layout::table::{ACL_LANES, ACL_PAGES, AclEntry};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::fifo::Fifo;
+use crate::fifo::Reserved;
 use crate::ram::{LutRam, Ram};
 use crate::record::Judged;
 
@@ -109,11 +109,10 @@ pub struct Acl {
     /// A packet is here.
     pub busy: Signal<Out, Bit>,
 
-    queue: Fifo<Judged, 4, 5>,
-    /// Whether the packet in the queue waits for a result.
-    waiting: Fifo<Bit, 4, 5>,
-    keys: Fifo<Lookup, 4, 5>,
-    results: Fifo<Found, 4, 5>,
+    /// Packets; one that `searches` waits for a result.
+    queue: Reserved<Judged, 4, 5>,
+    keys: Reserved<Lookup, 4, 5>,
+    results: Reserved<Found, 4, 5>,
     strides: [Ram<Bits<36>, 9>; STRIDES],
     pages: [Pages; GROUPS],
     ranges: [Range; ACL_LANES],
@@ -156,6 +155,8 @@ pub struct Acl {
     state: DFF<State>,
     step: DFF<Bits<5>>,
     write_page: DFF<Bits<5>>,
+    /// The same for the lanes of a group, when the entry is in one of them.
+    group_page: [DFF<Bits<5>>; GROUPS],
     /// `State::Clear`, one clock later: ranges are written in every corner of the device.
     storing: DFF<Bit>,
     rest: DFF<Bits<13>>,
@@ -229,10 +230,9 @@ impl Default for Acl {
             done: Signal::default(),
             read_data: Signal::default(),
             busy: Signal::default(),
-            queue: Fifo::default(),
-            waiting: Fifo::default(),
-            keys: Fifo::default(),
-            results: Fifo::default(),
+            queue: Reserved::default(),
+            keys: Reserved::default(),
+            results: Reserved::default(),
             strides: Default::default(),
             pages: std::array::from_fn(|_| Pages::default()),
             ranges: std::array::from_fn(|_| Range::default()),
@@ -270,6 +270,7 @@ impl Default for Acl {
             state: DFF::default(),
             step: DFF::default(),
             write_page: DFF::default(),
+            group_page: Default::default(),
             storing: DFF::default(),
             rest: DFF::default(),
             lane: DFF::default(),
@@ -324,9 +325,7 @@ impl Default for Acl {
 impl Logic for Acl {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(
-            self, clock, queue, waiting, keys, results, maps, encoder, hits
-        );
+        clock!(self, clock, queue, keys, results, maps, encoder, hits);
         dff_setup!(
             self,
             clock,
@@ -369,11 +368,7 @@ impl Logic for Acl {
 
         // A packet joins the queue, what is looked up of it joins the keys.
         self.key.next = self.in_data.val().key;
-        self.needed.next = !(self.in_data.val().decided
-            | self.in_data.val().direct
-            | self.in_data.val().hit
-            | self.in_data.val().hold
-            | self.in_data.val().local);
+        self.needed.next = self.in_data.val().searches & !self.in_data.val().local;
         self.fields.next.dst = self.key.val().get_bits::<32>(32);
         self.fields.next.src = self.key.val().get_bits::<32>(64);
         self.fields.next.proto = self.key.val().get_bits::<8>(96);
@@ -383,10 +378,8 @@ impl Logic for Acl {
         self.lookup.next.fields = self.fields.val().into();
         self.lookup.next.bank = self.in_data.val().acl_bank;
         self.queue.in_data.next = self.in_data.val();
+        self.queue.in_data.next.searches = self.needed.val();
         self.queue.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
-        // The two queues move together.
-        self.waiting.in_data.next = self.needed.val();
-        self.waiting.in_valid.next = self.in_valid.val() & !self.crowded.q.val();
         self.new_key.d.next = self.lookup.val();
         self.new_key_valid.d.next = self.in_valid.val() & !self.crowded.q.val() & self.needed.val();
         self.keys.in_data.next = self.new_key.q.val();
@@ -498,8 +491,14 @@ impl Logic for Acl {
             self.pages[i].clock.next = self.clock.val();
             self.pages[i].counts.next = self.p1.q.val().valid;
             self.pages[i].restarts.next = self.p1_advance.q.val();
+            self.group_page[i].clock.next = self.clock.val();
+            self.group_page[i].d.next = self.group_page[i].q.val();
+            if self.lane.q.val().get_bits::<4>(i * 4).any() {
+                self.group_page[i].d.next = self.write_page.q.val();
+            }
             for j in 0..4 {
                 self.ranges[i * 4 + j].page.next = self.pages[i].page.val();
+                self.ranges[i * 4 + j].write_page.next = self.group_page[i].q.val();
             }
         }
         self.ports.next = 0.into();
@@ -508,7 +507,6 @@ impl Logic for Acl {
             self.ranges[i].sport.next = self.p2_sport.q.val();
             self.ranges[i].dport.next = self.p2_dport.q.val();
             self.ranges[i].write_enable.next = self.storing.q.val() & self.lane.q.val().get_bit(i);
-            self.ranges[i].write_page.next = self.write_page.q.val();
             self.ranges[i].ranges.next = self.new_ranges.val();
             if self.ranges[i].inside_ranges.val() {
                 self.ports.next = self.ports.val() | self.weights[i].val();
@@ -566,7 +564,7 @@ impl Logic for Acl {
         }
         self.results.in_data.next = self.found.val();
         self.results.in_valid.next = self.hits.result_valid.val();
-        self.waits.next = self.waiting.out_data.val();
+        self.waits.next = self.queue.out_data.val().searches;
         self.result.next = self.results.out_data.val();
         self.out_data.next = self.queue.out_data.val();
         if self.waits.val() {
@@ -576,8 +574,6 @@ impl Logic for Acl {
         self.out_valid.next =
             self.queue.out_valid.val() & (self.results.out_valid.val() | !self.waits.val());
         self.queue.out_ready.next =
-            self.out_ready.val() & (self.results.out_valid.val() | !self.waits.val());
-        self.waiting.out_ready.next =
             self.out_ready.val() & (self.results.out_valid.val() | !self.waits.val());
         self.results.out_ready.next =
             self.out_ready.val() & self.queue.out_valid.val() & self.waits.val();

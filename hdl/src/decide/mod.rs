@@ -1,13 +1,13 @@
 //! The verdict: joins what the lookups said with next hop and egress interface.
 //!
-//! One [`Judged`] packet in; its [`Ruling`] and [`Sums`] out, and one event with its metadata. Latency three
+//! One [`Judged`] packet in; its [`Ruling`] and [`Sums`] out, and one event with its metadata. Latency four
 //! clocks (two of them the adjacency RAM), one packet every clock. Follows `CONTRACT.md` steps 17 to 22. Costs
-//! about 700 LUTs, 1 200 flip-flops.
+//! about 700 LUTs, 1 600 flip-flops.
 //!
 //! ```text
-//! judged ─► │ adjacency RAM  │ ─► interface, verdict ─► skid buffer ─► ruling
-//!        ├► │ settle a miss  │ ─┘
-//!        └► │    checksum    │ ─► sums ──────────────► skid buffer ─► sums
+//! judged ─► │ adjacency RAM │ ─► │   interface   │ ─► verdict ─► skid buffer ─► ruling
+//!        ├► │               │ ─► │ settle a miss │ ─┘
+//!        └► │           checksum               │ ─────────► skid buffer ─► sums
 //! ```
 
 use layout::table::INTERFACES;
@@ -77,15 +77,22 @@ pub struct Decide {
     second_valid: DFF<Bit>,
     third: DFF<Judged>,
     third_valid: DFF<Bit>,
-    /// What is settled of the third without its next hop.
-    settled: DFF<Settled>,
     /// Next hop of the third, and its interface one-hot.
     hop: DFF<Bits<53>>,
     hop_interface: [DFF<Bit>; INTERFACES],
+    fourth: DFF<Judged>,
+    fourth_valid: DFF<Bit>,
+    /// What is settled of the fourth without its next hop; next hop, its interface and new checksums.
+    settled: DFF<Settled>,
+    adjacency: DFF<Bits<53>>,
+    egress: DFF<Bits<64>>,
+    fresh_sums: DFF<Sums>,
     entry_interface: Signal<Local, Bits<4>>,
+    leaves: Signal<Local, Bits<64>>,
     told: DFF<Bit>,
     told_metadata: DFF<Bits<76>>,
     number: [Constant<Bits<4>>; INTERFACES],
+    no_interface: Constant<Bits<64>>,
 }
 
 impl Default for Decide {
@@ -122,13 +129,20 @@ impl Default for Decide {
             second_valid: DFF::default(),
             third: DFF::default(),
             third_valid: DFF::default(),
-            settled: DFF::default(),
             hop: DFF::default(),
             hop_interface: Default::default(),
+            fourth: DFF::default(),
+            fourth_valid: DFF::default(),
+            settled: DFF::default(),
+            adjacency: DFF::default(),
+            egress: DFF::default(),
+            fresh_sums: DFF::default(),
             entry_interface: Signal::default(),
+            leaves: Signal::default(),
             told: DFF::default(),
             told_metadata: DFF::default(),
             number: std::array::from_fn(|i| Constant::new((i as u64).to_bits())),
+            no_interface: Constant::new(0.into()),
         }
     }
 }
@@ -145,8 +159,13 @@ impl Logic for Decide {
             second_valid,
             third,
             third_valid,
-            settled,
             hop,
+            fourth,
+            fourth_valid,
+            settled,
+            adjacency,
+            egress,
+            fresh_sums,
             told,
             told_metadata
         );
@@ -166,7 +185,7 @@ impl Logic for Decide {
         self.checksum.key.next = self.split.key.val();
         self.checksum.action.next = self.split.action.val();
         self.settle.control.next = self.control.val();
-        self.settle.packet.next = self.second.q.val();
+        self.settle.packet.next = self.third.q.val();
         // Adjacency: valid, interface 1..5, mac 5..53.
         self.entry_interface.next = self.adjacencies.entry.val().get_bits::<4>(1);
         for i in 0..8 {
@@ -176,6 +195,12 @@ impl Logic for Decide {
                 self.hop_interface[i].d.next = self.entry_interface.val() == self.number[i].val();
             }
         }
+        self.leaves.next = self.no_interface.val();
+        for i in 0..8 {
+            if self.hop_interface[i].q.val() {
+                self.leaves.next = self.leaves.val() | self.interface[i].val();
+            }
+        }
         if self.rulings.in_ready.val() {
             self.first.d.next = self.in_data.val();
             self.first_valid.d.next = self.in_valid.val();
@@ -183,28 +208,30 @@ impl Logic for Decide {
             self.second_valid.d.next = self.first_valid.q.val();
             self.third.d.next = self.second.q.val();
             self.third_valid.d.next = self.second_valid.q.val();
-            self.settled.d.next = self.settle.settled.val();
             self.hop.d.next = self.adjacencies.entry.val();
+            self.fourth.d.next = self.third.q.val();
+            self.fourth_valid.d.next = self.third_valid.q.val();
+            self.settled.d.next = self.settle.settled.val();
+            self.adjacency.d.next = self.hop.q.val();
+            self.egress.d.next = self.leaves.val();
+            self.fresh_sums.d.next = self.checksum.sums.val();
         }
 
-        for i in 0..8 {
-            self.verdict.interface[i].next = self.interface[i].val();
-            self.verdict.leaves[i].next = self.hop_interface[i].q.val();
-        }
+        self.verdict.leaves.next = self.egress.q.val();
         self.verdict.settled.next = self.settled.q.val();
-        self.verdict.packet.next = self.third.q.val();
-        self.verdict.adjacency.next = self.hop.q.val();
+        self.verdict.packet.next = self.fourth.q.val();
+        self.verdict.adjacency.next = self.adjacency.q.val();
         self.rulings.in_data.next = self.verdict.ruling.val();
-        self.rulings.in_valid.next = self.third_valid.q.val();
+        self.rulings.in_valid.next = self.fourth_valid.q.val();
         self.rulings.out_ready.next = self.out_ready.val();
-        self.sums.in_data.next = self.checksum.sums.val();
-        self.sums.in_valid.next = self.third_valid.q.val();
+        self.sums.in_data.next = self.fresh_sums.q.val();
+        self.sums.in_valid.next = self.fourth_valid.q.val();
         self.sums.out_ready.next = self.out_ready.val();
         self.out_ruling.next = self.rulings.out_data.val();
         self.out_sums.next = self.sums.out_data.val();
         self.out_valid.next = self.rulings.out_valid.val();
 
-        self.told.d.next = self.third_valid.q.val() & self.rulings.in_ready.val();
+        self.told.d.next = self.fourth_valid.q.val() & self.rulings.in_ready.val();
         self.told_metadata.d.next = self.verdict.ruling.val().metadata;
         self.ruled.next = self.told.q.val();
         self.event_metadata.next = self.told_metadata.q.val();

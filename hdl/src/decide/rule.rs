@@ -1,10 +1,8 @@
 //! The last step of the verdict: next hop and egress interface, and the new header fields.
 //!
-//! No registers: between the adjacency RAM's register and the skid buffer of rulings. `CONTRACT.md` step 17
-//! for a hit. Costs about 300 LUTs, most of them the choice among eight interfaces.
+//! No registers: in front of the skid buffer of rulings. `CONTRACT.md` step 17 for a hit. Costs about 60 LUTs.
 
 use layout::desc::{HOST_PORT, Reason, Verdict};
-use layout::table::INTERFACES;
 use rust_hdl_core::prelude::*;
 
 use crate::parser::code;
@@ -15,10 +13,8 @@ use super::{Settled, SplitJudged};
 /// Reason, verdict and new header fields of one packet; no registers.
 #[derive(LogicBlock)]
 pub struct Rule {
-    /// Packed `Interface` entries.
-    pub interface: [Signal<In, Bits<64>>; INTERFACES],
-    /// One-hot: the interface of the next hop.
-    pub leaves: [Signal<In, Bit>; INTERFACES],
+    /// Packed `Interface` of the next hop, zero when there is none.
+    pub leaves: Signal<In, Bits<64>>,
     /// What is known without the next hop.
     pub settled: Signal<In, Settled>,
     /// The packet.
@@ -41,7 +37,6 @@ pub struct Rule {
     rewrites: Signal<Local, Bit>,
     metadata: Signal<Local, Metadata>,
     no_length: Constant<Bits<16>>,
-    no_entry: Constant<Bits<64>>,
     host_port: Constant<Bits<2>>,
     forward: Constant<Bits<2>>,
     punt: Constant<Bits<2>>,
@@ -53,8 +48,7 @@ pub struct Rule {
 impl Default for Rule {
     fn default() -> Self {
         Self {
-            interface: std::array::from_fn(|_| Default::default()),
-            leaves: Default::default(),
+            leaves: Signal::default(),
             settled: Signal::default(),
             packet: Signal::default(),
             adjacency: Signal::default(),
@@ -73,7 +67,6 @@ impl Default for Rule {
             rewrites: Signal::default(),
             metadata: Signal::default(),
             no_length: Constant::new(0.into()),
-            no_entry: Constant::new(0.into()),
             host_port: Constant::new((HOST_PORT as u64).to_bits()),
             forward: Constant::new((Verdict::Forward as u64).to_bits()),
             punt: Constant::new((Verdict::Punt as u64).to_bits()),
@@ -94,12 +87,7 @@ impl Logic for Rule {
 
         // Adjacency: valid, interface 1..5, mac 5..53. Interface: valid, port 1..3, tagged 3, vid 4..16, mac 16..64.
         self.hop.next = self.adjacency.val();
-        self.egress.next = self.no_entry.val();
-        for i in 0..8 {
-            if self.leaves[i].val() {
-                self.egress.next = self.egress.val() | self.interface[i].val();
-            }
-        }
+        self.egress.next = self.leaves.val();
         self.usable.next = self.hop.val().get_bit(0) & self.egress.val().get_bit(0);
 
         // The step that comes first in the contract is written last, and wins.

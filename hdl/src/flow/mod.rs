@@ -27,7 +27,7 @@ use layout::table::{FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowEntry, Operatio
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::fifo::Fifo;
+use crate::fifo::Reserved;
 use crate::parser::Conclude;
 use crate::queue::Queue;
 use crate::ram::{LutRam, Ram};
@@ -124,7 +124,7 @@ pub struct Flow {
     conclude: Conclude,
     counts: Stats,
     queue: Queue,
-    fifo: Fifo<Judged, 4, 5>,
+    fifo: Reserved<Judged, 4, 5>,
 
     a: DFF<Header>,
     b: DFF<Header>,
@@ -152,18 +152,15 @@ pub struct Flow {
     write_index: DFF<Bits<13>>,
     write_entry: DFF<Bits<169>>,
     patience: DFF<Bits<6>>,
-    /// Whether a packet may be let in, all from the last clock: nothing of the host's is in the way, its
-    /// statistics have not waited too long, the FIFO has room.
-    closed: DFF<Bit>,
-    patient: DFF<Bit>,
-    roomy: DFF<Bit>,
+    /// A packet may be let in, from the last clock: nothing of the host's is in the way, its statistics have not
+    /// waited too long, the FIFO has room. All of the parser looks at it.
+    open: DFF<Bit>,
     /// `request` and `stats_request`, one clock later.
     asked: DFF<Bit>,
     asked_stats: DFF<Bit>,
     /// `State::ReadIndex`.
     addresses: DFF<Bit>,
 
-    open: Signal<Local, Bit>,
     closes: Signal<Local, Bit>,
     lookup: Signal<Local, Bit>,
     key: Signal<Local, Bits<108>>,
@@ -237,7 +234,7 @@ impl Default for Flow {
             conclude: Conclude::default(),
             counts: Stats::default(),
             queue: Queue::default(),
-            fifo: Fifo::default(),
+            fifo: Reserved::default(),
             a: DFF::default(),
             b: DFF::default(),
             c: DFF::default(),
@@ -262,13 +259,10 @@ impl Default for Flow {
             write_index: DFF::default(),
             write_entry: DFF::default(),
             patience: DFF::default(),
-            closed: DFF::default(),
-            patient: DFF::default(),
-            roomy: DFF::default(),
+            open: DFF::default(),
             asked: DFF::default(),
             asked_stats: DFF::default(),
             addresses: DFF::default(),
-            open: Signal::default(),
             closes: Signal::default(),
             lookup: Signal::default(),
             key: Signal::default(),
@@ -318,9 +312,7 @@ impl Logic for Flow {
             write_index,
             write_entry,
             patience,
-            closed,
-            patient,
-            roomy,
+            open,
             asked,
             asked_stats,
             addresses
@@ -331,7 +323,6 @@ impl Logic for Flow {
 
         // The host's operation. Its statistics wait for a gap between events, but not for ever.
         self.done.next = false;
-        self.patient.d.next = !self.patience.q.val().all();
         self.closes.next = false;
         self.writes.next = false;
         self.new_index.next = self.index.val();
@@ -444,12 +435,12 @@ impl Logic for Flow {
         self.write_entry.d.next = self.new_entry.val();
 
         // Let a packet in.
-        self.closed.d.next = self.closes.val();
-        self.roomy.d.next = self.fifo.count.val() <= self.room.val();
-        self.open.next = !self.closed.q.val() & self.patient.q.val() & self.roomy.q.val();
-        self.in_ready.next = self.open.val();
+        self.open.d.next = !self.closes.val()
+            & !self.patience.q.val().all()
+            & (self.fifo.count.val() <= self.room.val());
+        self.in_ready.next = self.open.q.val();
         self.a.d.next = self.in_data.val();
-        self.a_valid.d.next = self.in_valid.val() & self.open.val();
+        self.a_valid.d.next = self.in_valid.val() & self.open.q.val();
         self.conclude.header.next = self.a.q.val();
         self.b.d.next = self.a.q.val();
         self.b.d.next.decided = self.conclude.decided.val();
@@ -579,6 +570,8 @@ impl Logic for Flow {
         self.queue.key.next = self.key.val();
         self.queue.decided.next = self.c.q.val().decided;
         self.judged.next.queue = self.queue.queue.val();
+        self.judged.next.searches =
+            !(self.d.q.val().decided | self.d.q.val().direct | self.hit.val() | self.hold.val());
 
         self.fifo.in_data.next = self.judged.val();
         self.fifo.in_valid.next = self.d_valid.q.val();

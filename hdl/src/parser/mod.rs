@@ -4,7 +4,7 @@
 //! frame every clock. Costs about 900 LUTs, most of them the comparison with eight interfaces.
 //!
 //! ```text
-//! window ─► tag? ─► align at the IPv4 header ─► │ ─► checks, key ─► skid buffer
+//! window ─► tag? ─► align at the IPv4 header ─► │ ─► checks, key ─► │
 //!           interface and MAC compare ────────► │
 //!           IPv4 checksum: pairs, then fours ─► │ ─► sum, compare
 //! ```
@@ -18,9 +18,9 @@ mod conclude;
 use layout::desc::Reason;
 use layout::table::INTERFACES;
 use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
 
 use crate::record::{Header, Window};
-use crate::skid::Skid;
 
 pub use align::Align;
 pub use check::Check;
@@ -49,8 +49,8 @@ pub struct Parser {
     pub out_ready: Signal<In, Bit>,
     align: Align,
     check: Check,
-    skid: Skid<Header>,
-    go: Signal<Local, Bit>,
+    header: DFF<Header>,
+    full: DFF<Bit>,
 }
 
 impl Default for Parser {
@@ -67,8 +67,8 @@ impl Default for Parser {
             out_ready: Signal::default(),
             align: Align::default(),
             check: Check::default(),
-            skid: Skid::default(),
-            go: Signal::default(),
+            header: DFF::default(),
+            full: DFF::default(),
         }
     }
 }
@@ -76,10 +76,11 @@ impl Default for Parser {
 impl Logic for Parser {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, align, skid);
-        self.go.next = self.skid.in_ready.val();
-        self.in_ready.next = self.go.val();
-        self.align.go.next = self.go.val();
+        clock!(self, clock, align);
+        dff_setup!(self, clock, header, full);
+        // All of it stands when the reader does, whose word is a register: there is nothing to buffer.
+        self.in_ready.next = self.out_ready.val();
+        self.align.go.next = self.out_ready.val();
         self.align.control.next = self.control.val();
         self.align.window.next = self.in_data.val();
         self.align.valid.next = self.in_valid.val();
@@ -88,11 +89,12 @@ impl Logic for Parser {
         }
         self.check.aligned.next = self.align.aligned.val();
         self.check.packet.next = self.align.packet.val();
-        self.skid.in_data.next = self.check.header.val();
-        self.skid.in_valid.next = self.align.aligned_valid.val();
-        self.skid.out_ready.next = self.out_ready.val();
-        self.out_data.next = self.skid.out_data.val();
-        self.out_valid.next = self.skid.out_valid.val();
+        if self.out_ready.val() {
+            self.header.d.next = self.check.header.val();
+            self.full.d.next = self.align.aligned_valid.val();
+        }
+        self.out_data.next = self.header.q.val();
+        self.out_valid.next = self.full.q.val();
     }
 }
 
