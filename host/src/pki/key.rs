@@ -7,7 +7,8 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use rcgen::{KeyPair, PublicKeyData, RsaKeySize};
+use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
+use rcgen::{KeyPair, PublicKeyData, RsaKeySize, SigningKey};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -119,6 +120,29 @@ impl Key {
             what: "certificate or request",
             reason: error.to_string(),
         })
+    }
+
+    /// Signs a message, with the digest that suits the key.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.with_signer(|signer| signer.sign(message))
+    }
+
+    /// Decrypts what was encrypted to this key (RSA, PKCS#1 v1.5). Only for messages whose sender was proved before:
+    /// otherwise it tells about the padding of any.
+    pub fn decrypt(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        if !matches!(self.kind, KeyKind::Rsa(_)) {
+            return Err(Error::Key(
+                "nothing can be encrypted to a key that is not RSA",
+            ));
+        }
+        let fail = |_| Error::Key("what was encrypted to this key cannot be decrypted");
+        let key = PrivateDecryptingKey::from_pkcs8(&self.pkcs8)
+            .map_err(|_| Error::Key("the key does not decrypt"))?;
+        let key = Pkcs1PrivateDecryptingKey::new(key).map_err(fail)?;
+        let mut plain = Zeroizing::new(vec![0; key.min_output_size()]);
+        let length = key.decrypt(encrypted, &mut plain).map_err(fail)?.len();
+        plain.truncate(length);
+        Ok(plain)
     }
 
     /// The key as it is stored: a nonce, then the sealed PKCS#8.
