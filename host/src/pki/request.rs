@@ -119,6 +119,15 @@ fn params(settings: &Settings) -> Result<CertificateParams, Error> {
     Ok(params)
 }
 
+/// The host that the common name of a trustpoint stands for, if any.
+pub fn common_name_of(settings: &Settings) -> Result<Option<String>, Error> {
+    let subject = params(settings)?.distinguished_name;
+    Ok(match subject.get(&DnType::CommonName) {
+        Some(DnValue::Utf8String(name)) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 fn for_connections(params: &mut CertificateParams) {
     params.key_usages = vec![
         KeyUsagePurpose::DigitalSignature,
@@ -130,7 +139,7 @@ fn for_connections(params: &mut CertificateParams) {
     ];
 }
 
-/// Name, address and mail address of a trustpoint; with none of them, what its common name stands for.
+/// Name, address, mail address and SIP domains of a trustpoint; with none of them, what its common name stands for.
 fn own_alternatives(
     settings: &Settings,
     subject: &DistinguishedName,
@@ -144,6 +153,9 @@ fn own_alternatives(
     }
     if let Some(mail) = &settings.mail {
         names.push(SanType::Rfc822Name(ascii(mail)?));
+    }
+    for uri in &settings.uris {
+        names.push(SanType::URI(ascii(uri)?));
     }
     if names.is_empty() {
         let common = match subject.get(&DnType::CommonName) {
@@ -217,6 +229,7 @@ mod tests {
             fqdn: Some("cup.example.com".into()),
             subject: Some("cn=cup.example.com,o=Example".into()),
             address: Some([192, 0, 2, 1].into()),
+            uris: vec!["sip:example.com".into()],
             ..Settings::default()
         }
     }
@@ -238,6 +251,7 @@ mod tests {
             })
         );
         assert_eq!(made.names.hosts, ["cup.example.com"]);
+        assert_eq!(made.names.uris, ["sip:example.com"]);
         assert_eq!(made.names.addresses.len(), 1);
         assert_eq!(made.public_key, key.public_key());
         assert_eq!(made.concerns(NOW), Vec::<String>::new());

@@ -43,7 +43,10 @@ impl Proxies {
         for own in &settings {
             trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
-        let trust = Arc::new(Trust::new(trustpoints.values()));
+        let is_judge = |own: &&Settings| !own.is_for_others;
+        let judges = settings.iter().filter(is_judge);
+        let trust = judges.filter_map(|own| trustpoints.get(&own.name));
+        let trust = Arc::new(Trust::new(trust));
         let mut proxies = Self::default();
         for configured in &config.tls_proxies {
             let shelf = Shelf {
