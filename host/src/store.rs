@@ -88,7 +88,7 @@ impl Store {
             .mode(0o700)
             .create(directory)
             .map_err(in_file(directory))?;
-        let path = directory.join("state.redb");
+        let path = file_in(directory);
         let own_key_file = directory.join("master.key");
         let credential = credential();
         let key_file = key_file.or(credential.as_deref()).unwrap_or(&own_key_file);
@@ -304,6 +304,11 @@ impl Store {
         };
         wipe(&self.path, &sealed).map_err(in_file)
     }
+}
+
+/// The file of the store in a directory.
+pub fn file_in(directory: &Path) -> PathBuf {
+    directory.join("state.redb")
 }
 
 fn write_trustpoint(transaction: &WriteTransaction, trustpoint: &Trustpoint) -> Result<(), Error> {

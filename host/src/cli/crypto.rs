@@ -35,7 +35,7 @@ Example:
   postern crypto --state state ca export cup_proxy identity-certificate";
 
 /// Where trustpoints are defined and kept.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Place {
     /// Directory of keys and certificates
     #[arg(long, value_name = "DIR", default_value = "/var/lib/postern")]
@@ -96,6 +96,11 @@ impl Place {
     /// The state directory.
     pub fn directory(&self) -> &Path {
         &self.state
+    }
+
+    /// The store's file.
+    pub fn file(&self) -> PathBuf {
+        store::file_in(&self.state)
     }
 
     /// Opens the store.

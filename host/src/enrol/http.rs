@@ -49,10 +49,12 @@ pub enum Error {
         reason: String,
     },
     /// The server is too slow.
-    #[error("{url}: no whole answer within {} seconds", EXCHANGE_TIME.as_secs())]
+    #[error("{url}: no whole answer within {limit:?}")]
     Slow {
         /// What was asked.
         url: String,
+        /// How long it was waited for.
+        limit: Duration,
     },
     /// The settings of TLS cannot be made.
     #[error("TLS towards the authority's server: {0}")]
@@ -82,6 +84,7 @@ pub struct Credentials<'a> {
 pub struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
     authorization: Option<String>,
+    limit: Duration,
 }
 
 impl Client {
@@ -100,15 +103,22 @@ impl Client {
         Ok(Self {
             pool: Pool::builder(TokioExecutor::new()).build(connector),
             authorization,
+            limit: EXCHANGE_TIME,
         })
+    }
+
+    /// With another limit of time.
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// Asks, and follows redirects.
     pub async fn exchange(&self, ask: &Ask) -> Result<Answer, Error> {
         let slow = || Error::Slow {
             url: ask.url.clone(),
+            limit: self.limit,
         };
-        tokio::time::timeout(EXCHANGE_TIME, self.follow(ask))
+        tokio::time::timeout(self.limit, self.follow(ask))
             .await
             .map_err(|_| slow())?
     }
@@ -170,8 +180,9 @@ impl Client {
         };
         let slow = || Error::Slow {
             url: at.to_string(),
+            limit: self.limit,
         };
-        tokio::time::timeout(EXCHANGE_TIME, whole)
+        tokio::time::timeout(self.limit, whole)
             .await
             .map_err(|_| slow())?
     }

@@ -100,6 +100,52 @@ pub async fn enrol(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<
     begun.finish(desk, answered)
 }
 
+/// When the authority suggests to renew a certificate (RFC 9773); `None` where it has no opinion, or none to ask.
+pub async fn window(desk: &Desk<'_>, settings: &Settings) -> Result<Option<(Date, Date)>, Error> {
+    let Enrolment::Network(
+        server @ Server {
+            protocol: Via::Acme,
+            ..
+        },
+    ) = &settings.enrolment
+    else {
+        return Ok(None);
+    };
+    let (identity, key, trusted, account) = {
+        let store = (desk.open)()?;
+        let trustpoint = store.trustpoint(&settings.name)?;
+        let account = store.account(&server.url)?;
+        let (Some(identity), Some(account)) = (trustpoint.identity.clone(), account) else {
+            return Ok(None);
+        };
+        (
+            identity,
+            store.key_of(&trustpoint)?,
+            trusted(&store)?,
+            account,
+        )
+    };
+    let client = Client::new(Trust::Known(trusted), &Credentials::default())?;
+    let errand = acme::Errand {
+        server,
+        settings,
+        key: &key,
+        account: Some(account),
+        keep: &|_| Ok(()),
+        replaced: None,
+    };
+    acme::window(&errand, &identity, Arc::new(client)).await
+}
+
+/// All authorities that are known.
+fn trusted(store: &Store) -> Result<Vec<Certificate>, store::Error> {
+    let all = store.trustpoints()?.into_iter();
+    Ok(all
+        .filter_map(|other| other.authority)
+        .filter(|known| known.is_ca)
+        .collect())
+}
+
 /// An enrolment whose key is stored.
 struct Begun {
     /// The trustpoint before.
@@ -135,9 +181,7 @@ impl Begun {
                 ),
             }));
         };
-        let all = store.trustpoints()?;
-        let trusted = all.into_iter().filter_map(|other| other.authority);
-        let trusted = trusted.filter(|known| known.is_ca).collect();
+        let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
         let waits = before.pending.as_ref().filter(|own| !own.memo.is_empty());
         let waiting = match waits {
@@ -275,8 +319,8 @@ impl Begun {
         let mut trustpoint = self.trustpoint;
         match judged {
             Ok((Some((identity, between)), _, _)) => {
-                trustpoint.replace(identity, between, &self.key, (desk.now)());
-                store.save(Some(&trustpoint), None)?;
+                let needless = trustpoint.replace(identity, between, &self.key, (desk.now)());
+                store.change(Some(&trustpoint), None, needless.as_deref())?;
                 Ok(Outcome::Enrolled(Box::new(trustpoint)))
             }
             Ok((None, seconds, memo)) => {

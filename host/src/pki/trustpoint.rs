@@ -146,26 +146,31 @@ impl Trustpoint {
         }
     }
 
-    /// Takes a certificate that was judged, and those between it and the authority, nearest first.
+    /// Takes a certificate that was judged, and those between it and the authority, nearest first. Returns the label of
+    /// a key that nothing here needs any more.
     pub fn replace(
         &mut self,
         identity: Certificate,
         between: Vec<Certificate>,
         key: &Key,
         now: Date,
-    ) {
+    ) -> Option<String> {
         let before = self.identity.replace(identity);
         let between = std::mem::replace(&mut self.between, between);
         let label = self.key_label.replace(key.label.clone());
         self.pending = None;
-        // One that was never used, or that nobody takes any more, is not worth keeping.
-        let kept = before.filter(|before| before.not_after >= now);
-        if let (Some(identity), Some(key_label)) = (kept, label) {
+        let needless = self.settle();
+        if let (Some(identity), Some(key_label)) = (before, label) {
             self.previous = Some(Previous {
                 identity,
                 between,
                 key_label,
             });
+        }
+        // One that nobody takes any more is not worth keeping.
+        match &self.previous {
+            Some(previous) if previous.identity.not_after < now => self.settle().or(needless),
+            _ => needless.filter(|label| !self.needs(label)),
         }
     }
 
@@ -173,14 +178,14 @@ impl Trustpoint {
     /// label of a key that nothing here needs any more.
     pub fn settle(&mut self) -> Option<String> {
         let previous = self.previous.take()?;
-        let is_needed = |label: &str| {
-            self.key_label.as_deref() == Some(label)
-                || self
-                    .pending
-                    .as_ref()
-                    .is_some_and(|own| own.key_label == label)
-        };
-        Some(previous.key_label).filter(|label| !is_needed(label))
+        Some(previous.key_label).filter(|label| !self.needs(label))
+    }
+
+    /// Whether anything here belongs to a key.
+    fn needs(&self, label: &str) -> bool {
+        let pending = self.pending.as_ref().map(|own| own.key_label.as_str());
+        let previous = self.previous.as_ref().map(|own| own.key_label.as_str());
+        [self.key_label.as_deref(), pending, previous].contains(&Some(label))
     }
 
     /// `crypto ca import … certificate`: the answer to a request, with whatever else the authority sent along.

@@ -12,6 +12,8 @@ pub mod cms;
 pub mod scep;
 /// EST.
 pub mod est;
+/// When to ask for the next certificate.
+pub mod schedule;
 /// Whether what was issued can be used.
 pub mod judge;
 

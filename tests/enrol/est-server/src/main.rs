@@ -1,8 +1,8 @@
-//! `est-server FOLDER [server-only]`: the EST server of the crate `est-ca`, behind TLS, on a port of its own.
+//! `est-server FOLDER [server-only] [SECONDS]`: the EST server of the crate `est-ca`, behind TLS, on a port of its own.
 //!
 //! The first line of its output is the port. It writes its authority to `FOLDER/ca.pem`. Whoever shows a certificate of
-//! that authority is known by its common name; a password is `secret`. With `server-only`, certificates lack clientAuth.
-//! A request for the path named in `FOLDER/hold` is announced with a line and never answered.
+//! that authority is known by its common name; a password is `secret`. With `server-only`, certificates lack clientAuth;
+//! they live for so many seconds, or for a month. A request for the path named in `FOLDER/hold` is announced with a line and never answered.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -41,11 +41,20 @@ impl AuthBackend for Password {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().ok_or("est-server FOLDER [server-only]")?);
-    let is_server_only = arguments.next().is_some_and(|word| word == "server-only");
+    let folder = arguments
+        .next()
+        .ok_or("est-server FOLDER [server-only] [SECONDS]")?;
+    let folder = PathBuf::from(folder);
+    let (mut is_server_only, mut seconds) = (false, 30 * 24 * 3600);
+    for word in arguments {
+        match word.as_str() {
+            "server-only" => is_server_only = true,
+            word => seconds = word.parse()?,
+        }
+    }
     let (authority, key) = authority()?;
     let profile = CertProfile {
-        validity: Duration::from_secs(30 * 24 * 3600),
+        validity: Duration::from_secs(seconds),
         client_auth: !is_server_only,
         server_auth: true,
         ..CertProfile::default()
@@ -94,7 +103,9 @@ fn authority() -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, "EST authority");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "EST authority");
     let key = KeyPair::generate()?;
     Ok((params.self_signed(&key)?, key))
 }
