@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::scene::{Scene, await_port, script};
+use crate::scene::{Scene, await_answer, script};
 
 /// A firewall, an authority that checks, and a name server that answers as it is told.
 fn scene(acme: &str) -> Scene {
@@ -20,17 +20,20 @@ fn scene(acme: &str) -> Scene {
     let mut names = scene.program("pebble-challtestsrv");
     names.args(["-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"]);
     names.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
-    let _ = scene.serve(names);
+    scene.serve_quietly(names);
     let mut pebble = scene.program("pebble");
     pebble
         .args(["-config", "pebble.json", "-dnsserver", "127.0.0.1:8053"])
         .env("PEBBLE_VA_NOSLEEP", "1")
         .env("PEBBLE_WFE_NONCEREJECT", "0");
-    let mut said = scene.serve(pebble);
-    // It says much, and stops when nobody reads it.
-    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    await_port(&scene, 15000);
-    await_port(&scene, 14000);
+    scene.serve_quietly(pebble);
+    for url in [
+        "http://127.0.0.1:8055/",
+        "https://127.0.0.1:15000/",
+        "https://127.0.0.1:14000/",
+    ] {
+        await_answer(&scene, url);
+    }
     let root = scene.run(
         "curl --silent --show-error --fail --cacert web-ca.pem https://127.0.0.1:15000/roots/0",
     );

@@ -115,7 +115,7 @@ fn a_redirect_to_a_file_or_in_a_circle_is_not_followed() {
 #[test]
 fn a_password_does_not_follow_a_redirect_to_another_host() {
     let (other, asked) = server(vec![GOOD.to_vec()]);
-    let (address, _) = server(vec![redirect(
+    let (address, _asked) = server(vec![redirect(
         "307 Temporary Redirect",
         &format!("http://{other}/"),
     )]);

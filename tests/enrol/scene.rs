@@ -84,18 +84,28 @@ impl Scene {
     }
 
     /// Starts a server; returns what it says.
-    pub fn serve(&mut self, mut command: Command) -> BufReader<ChildStdout> {
+    pub fn serve(&mut self, command: Command) -> BufReader<ChildStdout> {
+        let server = self.start(command, Stdio::piped());
+        BufReader::new(server.stdout.take().expect("a pipe"))
+    }
+
+    /// Starts a server whose words go to the log.
+    pub fn serve_quietly(&mut self, command: Command) {
+        let log = self.log();
+        self.start(command, Stdio::from(log));
+    }
+
+    fn start(&mut self, mut command: Command, output: Stdio) -> &mut Child {
         let spawned = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(output)
             .stderr(Stdio::from(self.log()))
             .spawn();
-        let mut server = spawned.unwrap_or_else(|error| {
+        let server = spawned.unwrap_or_else(|error| {
             panic!("{command:?}: {error}; `cargo xtask enrol-test` installs it")
         });
-        let output = server.stdout.take().expect("a pipe");
         self.servers.push(server);
-        BufReader::new(output)
+        self.servers.last_mut().expect("just started")
     }
 
     fn log(&self) -> File {
@@ -225,13 +235,13 @@ pub fn line(output: &mut BufReader<ChildStdout>) -> String {
     line.trim().to_owned()
 }
 
-/// Waits until a port of the network is listened on.
-pub fn await_port(scene: &Scene, port: u16) {
+/// Waits until a server answers.
+#[track_caller]
+pub fn await_answer(scene: &Scene, url: &str) {
     // Curl tries again until somebody listens.
-    let words = format!(
-        "curl --silent --output /dev/null --insecure --retry 100 --retry-connrefused --retry-delay 1 https://127.0.0.1:{port}/"
-    );
-    scene.run(&words);
+    scene.run(&format!(
+        "curl --silent --output /dev/null --insecure --retry 100 --retry-connrefused --retry-delay 1 {url}"
+    ));
 }
 
 /// The server of the crate `est-ca`, built where nobody has.

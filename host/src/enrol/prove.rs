@@ -11,7 +11,9 @@ use std::time::Duration;
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -162,12 +164,14 @@ fn acceptor(name: &str, digest: &[u8]) -> Result<TlsAcceptor, super::Error> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
         let certificate = params.self_signed(&key)?;
-        let key = PrivateKeyDer::try_from(key.serialize_der())?;
+        let key = any_supported_type(&PrivateKeyDer::try_from(key.serialize_der())?)?;
+        // Not by the library's shorter way, which reads the certificate and stops at the extension it does not know.
+        let shown = CertifiedKey::new(vec![certificate.der().clone()], key);
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()?
                 .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)?;
+                .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
         config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
         Ok(config)
     };
