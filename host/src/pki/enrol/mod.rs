@@ -10,6 +10,8 @@ pub mod order;
 pub mod cms;
 /// SCEP.
 pub mod scep;
+/// CMP.
+pub mod cmp;
 /// Whether what was issued can be used.
 pub mod judge;
 
