@@ -15,6 +15,9 @@ pub mod cmp;
 /// Whether what was issued can be used.
 pub mod judge;
 
+#[cfg(test)]
+pub(super) mod testing;
+
 use super::{Certificate, Date, Error};
 
 pub use judge::accept;
