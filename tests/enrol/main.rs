@@ -17,7 +17,9 @@ mod peers;
 
 mod acme;
 mod bad;
+mod cmp;
 mod est;
 mod renewal;
 mod scene;
+mod scep;
 mod terminal;

@@ -108,6 +108,29 @@ impl Scene {
         self.servers.last_mut().expect("just started")
     }
 
+    /// Stops servers where they stand, or lets them go on.
+    pub fn signal_servers(&self, signal: Signal) {
+        for server in &self.servers {
+            kill_process(Pid::from_child(server), signal).expect("it runs");
+        }
+    }
+
+    /// Waits until somebody is connected to a port.
+    pub fn await_connection(&self, port: u16) {
+        self.await_socket(&format!("ss -Htn state established dport = :{port}"));
+    }
+
+    /// Waits until a port is listened on.
+    pub fn await_listener(&self, port: u16) {
+        self.await_socket(&format!("ss -Htln sport = :{port}"));
+    }
+
+    fn await_socket(&self, words: &str) {
+        while self.run(words).is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
     fn log(&self) -> File {
         let mut options = File::options();
         let log = options.create(true).append(true).open(self.path("log"));

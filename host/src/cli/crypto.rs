@@ -75,7 +75,7 @@ enum Topic {
 enum Ca {
     /// Take an authority's certificate, or one peer's own: `[fingerprint HEX] [nointeractive]`
     Authenticate(Words),
-    /// Get a certificate: `[regenerate] [shared-secret VALUE] [noconfirm]`
+    /// Get a certificate: `[regenerate] [shared-secret VALUE | signing-certificate TRUSTPOINT] [noconfirm]`
     Enroll(Words),
     /// Take a certificate or a file: `certificate [nointeractive]` or `pkcs12 PASSPHRASE [nointeractive]`
     Import(Words),

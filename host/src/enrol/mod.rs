@@ -18,9 +18,10 @@ use http::{Client, Credentials, Trust};
 use zeroize::Zeroizing;
 
 use crate::pki::certificate::KeyKind;
+use crate::pki::enrol::cmp::Cmp;
 use crate::pki::enrol::est::Est;
 use crate::pki::enrol::scep::Scep;
-use crate::pki::enrol::{Identity, Next, Order, Protocol};
+use crate::pki::enrol::{Identity, Next, Order, Proof, Protocol};
 use crate::pki::key::{DEFAULT_LABEL, Wanted};
 use crate::pki::settings::{Enrolment, Secret, Server, Via};
 use crate::pki::trustpoint::judged;
@@ -71,6 +72,8 @@ pub struct Desk<'a> {
 pub struct Wish {
     /// `regenerate`: with a new key.
     pub regenerates: bool,
+    /// `signing-certificate`: the trustpoint whose certificate proves who asks.
+    pub signer: Option<String>,
 }
 
 /// The authority's certificates, which nobody has confirmed yet.
@@ -155,7 +158,10 @@ struct Begun {
     key: Key,
     /// The key was made for this.
     is_new: bool,
-    authority: Certificate,
+    /// The authority that was confirmed.
+    authority: Option<Certificate>,
+    /// Whose certificate proves who asks.
+    signer: Option<(Trustpoint, Key)>,
     /// All authorities that are known, for the server's own certificate.
     trusted: Vec<Certificate>,
     /// The key of the certificate that there is.
@@ -172,7 +178,8 @@ impl Begun {
     fn begin(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<Self, Error> {
         let store = (desk.open)()?;
         let before = store.trustpoint(&settings.name)?;
-        let Some(authority) = before.authority.clone().filter(|known| known.is_ca) else {
+        let authority = before.authority.clone().filter(|known| known.is_ca);
+        if authority.is_none() && !proves_authority(settings) {
             return Err(Error::Pki(pki::Error::State {
                 trustpoint: settings.name.clone(),
                 reason: format!(
@@ -180,6 +187,14 @@ impl Begun {
                     settings.name
                 ),
             }));
+        }
+        let signer = match &wish.signer {
+            Some(name) => {
+                let signer = store.trustpoint(name)?;
+                let key = store.key_of(&signer)?;
+                Some((signer, key))
+            }
+            None => None,
         };
         let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
@@ -207,6 +222,7 @@ impl Begun {
             key,
             is_new,
             authority,
+            signer,
             trusted,
             old_key,
         })
@@ -231,7 +247,7 @@ impl Begun {
             url: &server.url,
             settings,
             key: &self.key,
-            authorities: std::slice::from_ref(&self.authority),
+            authorities: self.authority.as_slice(),
             memo: memo.unwrap_or_default(),
         };
         let current = self.current(now);
@@ -241,9 +257,10 @@ impl Begun {
             (Via::Est, current) => Box::new(Est::certificate(&order, current.is_some())?),
             (Via::Scep, Some(current)) => Box::new(Scep::renew(&order, current, challenge)?),
             (Via::Scep, None) => Box::new(Scep::enroll(&order, challenge, now)?),
-            (other, _) => return Err(no_authorities(other)),
+            (_, Some(current)) => Box::new(Cmp::renew(&order, current)?),
+            (_, None) => Box::new(Cmp::initial(&order, self.proof(settings)?)?),
         };
-        let otherwise = settings.fqdn.as_deref().unwrap_or(&settings.name);
+        let otherwise = user_of(settings);
         let mut credentials = Credentials::default();
         if server.protocol == Via::Est {
             credentials.identity = current.map(|own| {
@@ -284,6 +301,35 @@ impl Begun {
         Ok(Answered::Issued(issued))
     }
 
+    /// What proves to a CMP server who asks.
+    fn proof(&self, settings: &Settings) -> Result<Proof<'_>, Error> {
+        if let Some((signer, key)) = &self.signer {
+            let certificate = signer
+                .identity
+                .as_ref()
+                .ok_or_else(|| signer.not_enrolled())?;
+            return Ok(Proof::Signature(Identity {
+                certificate,
+                between: &signer.between,
+                key,
+            }));
+        }
+        let secret = settings.password.as_ref();
+        let secret = secret.and_then(|own| own.split(user_of(settings)));
+        let (reference, secret) = secret.ok_or_else(|| {
+            Error::Pki(pki::Error::Enrol {
+                protocol: "CMP",
+                reason: "nothing proves who asks: enter `password REFERENCE:SECRET`, or name a trustpoint with \
+                         `signing-certificate`"
+                    .into(),
+            })
+        })?;
+        Ok(Proof::Secret {
+            reference: reference.to_owned(),
+            secret: Zeroizing::new(secret.to_owned()),
+        })
+    }
+
     /// The certificate that there is, if the authority would know it.
     fn current(&self, now: Date) -> Option<Identity<'_>> {
         let certificate = self
@@ -291,7 +337,7 @@ impl Begun {
             .identity
             .as_ref()
             .filter(|own| own.not_after > now)?;
-        let known = self.before.between.iter().chain([&self.authority]);
+        let known = self.before.between.iter().chain(&self.authority);
         let mut known = known.filter(|known| known.is_ca);
         known
             .any(|known| certificate.is_signed_by(known))
@@ -307,8 +353,14 @@ impl Begun {
         let judged = answered.and_then(|answered| match answered {
             Answered::Issued(issued) => {
                 let now = (desk.now)();
-                let judged = judged("enrolment", &issued, &self.key, &self.authority, now)?;
-                Ok((Some(judged), None, vec![]))
+                // Where none was confirmed, the protocol has proved the one that it returns.
+                let proved = issued.iter().find(|one| one.is_ca && one.is_self_signed);
+                let authority = self.authority.as_ref().or(proved);
+                let authority = authority
+                    .cloned()
+                    .ok_or_else(|| self.before.not_enrolled())?;
+                let (identity, between) = judged("enrolment", &issued, &self.key, &authority, now)?;
+                Ok((Some((authority, identity, between)), None, vec![]))
             }
             Answered::Waiting(seconds, memo) => Ok((None, seconds, memo)),
         });
@@ -318,7 +370,8 @@ impl Begun {
         }
         let mut trustpoint = self.trustpoint;
         match judged {
-            Ok((Some((identity, between)), _, _)) => {
+            Ok((Some((authority, identity, between)), _, _)) => {
+                trustpoint.authority = Some(authority);
                 let needless = trustpoint.replace(identity, between, &self.key, (desk.now)());
                 store.change(Some(&trustpoint), None, needless.as_deref())?;
                 Ok(Outcome::Enrolled(Box::new(trustpoint)))
@@ -335,6 +388,17 @@ impl Begun {
             }
         }
     }
+}
+
+/// The name in front of a password that has none.
+fn user_of(settings: &Settings) -> &str {
+    settings.fqdn.as_deref().unwrap_or(&settings.name)
+}
+
+/// Whether the protocol proves who the authority is: a shared secret does (RFC 9483 §6.1.2).
+fn proves_authority(settings: &Settings) -> bool {
+    let is_cmp = matches!(&settings.enrolment, Enrolment::Network(own) if own.protocol == Via::Cmp);
+    is_cmp && settings.password.is_some()
 }
 
 /// Asks until there is an end.

@@ -175,6 +175,7 @@ impl Keeping {
         let regenerates = settings.renewal.is_some_and(|own| own.regenerates);
         let wish = Wish {
             regenerates: regenerates && matches!(task, Task::Renew(_)),
+            signer: None,
         };
         let outcome = enrol::enrol(&desk, settings, &wish).await;
         let known = self.known.entry(name.to_owned()).or_default();

@@ -18,10 +18,12 @@ pub struct Said {
     pub regenerates: bool,
     /// `shared-secret`.
     pub secret: Option<String>,
+    /// `signing-certificate`.
+    pub signer: Option<String>,
 }
 
 impl Said {
-    /// Reads `[regenerate] [shared-secret VALUE] [noconfirm]`.
+    /// Reads `[regenerate] [{shared-secret VALUE | signing-certificate TRUSTPOINT}] [noconfirm]`.
     pub fn read(words: &[String]) -> Result<Self, Failure> {
         let mut said = Self {
             is_asked: true,
@@ -36,9 +38,13 @@ impl Said {
                     let secret = rest.next().ok_or_else(|| missing("the secret"))?;
                     said.secret = Some(secret.to_owned());
                 }
+                "signing-certificate" => {
+                    let signer = rest.next().ok_or_else(|| missing("a trustpoint"))?;
+                    said.signer = Some(signer.to_owned());
+                }
                 _ => {
                     return Err(Failure::Usage(
-                        "say `enroll TRUSTPOINT [regenerate] [shared-secret VALUE] [noconfirm]`"
+                        "say `enroll TRUSTPOINT [regenerate] [{shared-secret VALUE | signing-certificate TRUSTPOINT}] [noconfirm]`"
                             .into(),
                     ));
                 }
@@ -105,6 +111,7 @@ pub fn enroll(
     };
     let wish = Wish {
         regenerates: said.regenerates,
+        signer: said.signer,
     };
     let outcome = block_on(enrol::enrol(&desk, &settings, &wish))??;
     println!("{outcome}");

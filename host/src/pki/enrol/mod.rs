@@ -14,8 +14,13 @@ pub mod scep;
 pub mod est;
 /// When to ask for the next certificate.
 pub mod schedule;
+/// CMP.
+pub mod cmp;
 /// Whether what was issued can be used.
 pub mod judge;
+
+#[cfg(test)]
+pub(super) mod testing;
 
 use super::{Certificate, Date, Error};
 

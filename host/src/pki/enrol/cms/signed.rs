@@ -152,6 +152,15 @@ impl Signed {
             .collect()
     }
 
+    /// The message with another digest named in it.
+    #[cfg(test)]
+    pub(super) fn with_digest(mut self, oid: ObjectIdentifier) -> Self {
+        let mut signers = std::mem::take(&mut self.0.signers).into_vec();
+        signers[0].digest_alg.oid = oid;
+        self.0.signers = SetOfVec::from_iter(signers).expect("one");
+        self
+    }
+
     /// Proves that one of these signed it.
     pub fn verify(&self, signers: &[Certificate], strength: Strength) -> Result<Verified, Error> {
         let [info] = self.0.signers.as_slice() else {
