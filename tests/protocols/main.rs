@@ -34,7 +34,7 @@ fn now() -> Date {
 fn settings(host: &str) -> Settings {
     Settings {
         name: "tp".into(),
-        enrolment: Enrolment::Network(String::new()),
+        enrolment: Enrolment::Terminal,
         fqdn: Some(host.into()),
         subject: Some(format!("cn={host},o=Example")),
         ..Settings::default()

@@ -100,7 +100,7 @@ impl Authority {
 pub fn settings() -> Settings {
     Settings {
         name: "tp".into(),
-        enrolment: Enrolment::Network(String::new()),
+        enrolment: Enrolment::Terminal,
         fqdn: Some("cup.example.com".into()),
         subject: Some("cn=cup.example.com,o=Example".into()),
         ..Settings::default()
