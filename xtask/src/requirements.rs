@@ -168,6 +168,17 @@ pub const PEERS: &[Requirement] = &[
         program: "openssl",
     },
 ];
+/// Authorities' servers that certificates are asked of.
+pub const AUTHORITIES: &[Requirement] = &[
+    Program {
+        package: "openssl",
+        program: "openssl",
+    },
+    Program {
+        package: "scep",
+        program: "scepserver",
+    },
+];
 /// A card between two network namespaces, seen from a guest under QEMU.
 pub const GUEST: &[Requirement] = &[
     IP,
