@@ -136,7 +136,7 @@ fn a_wrong_secret_is_refused_by_the_server_and_by_us() {
         words.contains("without proof that it is the authority"),
         "{words}"
     );
-    assert!(words.contains("badMessageCheck"), "{words}");
+    assert!(words.contains("wrong pbm value"), "{words}");
     // A server that accepts any request, and does not know the secret.
     let (_server, url) = scene.with_secret("-accept_unprotected");
     let order = scene.order(&url, &known);
@@ -283,11 +283,11 @@ fn a_refusal_of_the_server_is_told_in_words() {
     for (more, says) in [
         (
             "-pkistatus 2 -failure 19 -statusstring Nope",
-            "badCertTemplate",
+            "(badCertTemplate); it says \"Nope\"",
         ),
         (
-            "-send_error -pkistatus 2 -failure 24 -statusstring Nope",
-            "systemUnavail",
+            "-send_error",
+            "(badRequest); it says \"error processing message\"",
         ),
     ] {
         let (_server, url) = scene.with_secret(more);
@@ -295,9 +295,6 @@ fn a_refusal_of_the_server_is_told_in_words() {
         let mut cmp = Cmp::initial(&order, secret(SECRET)).expect("an order");
         let words = refusal(whole(&mut cmp));
         assert!(words.starts_with("CMP: the authority refused: "), "{words}");
-        assert!(
-            words.contains(says) && words.contains("\"Nope\""),
-            "{words}"
-        );
+        assert!(words.contains(says), "{words}");
     }
 }

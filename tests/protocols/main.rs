@@ -15,10 +15,11 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use host::pki::enrol::cms::certificates_of;
 use host::pki::enrol::{Next, Protocol};
 use host::pki::key::Wanted;
 use host::pki::settings::Enrolment;
-use host::pki::{Certificate, Date, Error, Key, Settings, request};
+use host::pki::{Certificate, Date, Error, Key, Settings, chain, request};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
@@ -190,5 +191,26 @@ fn reach(port: u16) {
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(begun.elapsed() < PATIENCE, "nobody listens on port {port}");
         std::thread::yield_now();
+    }
+}
+
+#[test]
+fn bundles_that_openssl_makes_are_read_and_ordered() {
+    let (desk, key) = (Desk::new(), rsa());
+    desk.authority("ca");
+    let settings = settings("cup.example.com");
+    desk.issue("own", "ca", (&settings, &key), "serverAuth,clientAuth");
+    let wanted = [desk.certificate("own.pem"), desk.certificate("ca.pem")];
+    for form in ["PEM", "DER"] {
+        desk.run(
+            "openssl",
+            &format!(
+                "crl2pkcs7 -nocrl -certfile ca.pem -certfile own.pem -outform {form} -out both"
+            ),
+        );
+        let bytes = std::fs::read(desk.path("both")).expect("the file");
+        let found = certificates_of(&bytes).expect("certificates");
+        let ordered = chain::order(found, key.public_key());
+        assert_eq!(ordered.as_deref(), Ok(&wanted[..]), "{form}");
     }
 }

@@ -205,7 +205,7 @@ mod tests {
         let words = judge(
             std::slice::from_ref(&own),
             &key,
-            &[first.certificate.clone()],
+            std::slice::from_ref(&first.certificate),
         );
         assert!(
             words.contains("not the authority of this trustpoint"),
@@ -223,7 +223,7 @@ mod tests {
         let words = judge(
             std::slice::from_ref(&own),
             &ec(),
-            &[second.certificate.clone()],
+            std::slice::from_ref(&second.certificate),
         );
         assert!(words.contains("for another key than ours"), "{words}");
         assert!(judge(&[own], &key, &[]).contains("not the authority"));

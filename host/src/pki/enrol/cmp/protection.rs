@@ -107,28 +107,30 @@ pub fn check(
         });
     }
     let extra = extra(message)?;
-    let mut tried = Err(failure(
-        "the answer is signed by nobody who may speak for the authority: its own key, one that was confirmed, or one \
-         whose certificate it signed for cmcRA or cmcCA"
-            .into(),
-    ));
-    for signer in confirmed.iter().chain(&extra) {
-        if may_speak(signer, &extra, confirmed, now) {
-            tried = signature::verify(
+    let named = signature::digest_of(&algorithm.oid, Strength::Current)
+        .map_err(|error| failure(error.to_string()))?;
+    let is_proved = confirmed.iter().chain(&extra).any(|signer| {
+        let bits = bits.raw_bytes();
+        let strength = Strength::Current;
+        may_speak(signer, &extra, confirmed, now)
+            && signature::verify(
                 &signer.public_key,
                 &algorithm.oid,
-                None,
+                named,
                 &covered,
-                bits.raw_bytes(),
-                Strength::Current,
+                bits,
+                strength,
             )
-            .map_err(|error| failure(format!("the answer is not proved: {error}")));
-            if tried.is_ok() {
-                break;
-            }
-        }
+            .is_ok()
+    });
+    if is_proved {
+        return Ok(());
     }
-    tried
+    Err(failure(
+        "the answer was changed, or is signed by nobody who may speak for the authority: its own key, one that was \
+         confirmed, or one whose certificate it signed for cmcRA or cmcCA"
+            .into(),
+    ))
 }
 
 /// Certificates that came beside a message; nothing proves them.

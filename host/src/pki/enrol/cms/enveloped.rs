@@ -9,10 +9,12 @@ use aws_lc_rs::rand;
 use aws_lc_rs::rsa::{Pkcs1PublicEncryptingKey, PublicEncryptingKey};
 use cms::content_info::CmsVersion;
 use cms::enveloped_data::{
-    EncryptedContentInfo, EnvelopedData, KeyTransRecipientInfo, RecipientIdentifier, RecipientInfo,
-    RecipientInfos,
+    EncryptedContentInfo, EnvelopedData, KeyTransRecipientInfo, OriginatorInfo,
+    RecipientIdentifier, RecipientInfo, RecipientInfos,
 };
 use der::asn1::{Any, Null, ObjectIdentifier, OctetString, OctetStringRef, SetOfVec};
+use der::{Decode, Sequence, Tag, TagNumber, Tagged};
+use x509_cert::attr::Attributes;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
@@ -24,6 +26,61 @@ const AES_128_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.1
 const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
 const DES_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.7");
 const DES_EDE3_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
+
+/// [`EnvelopedData`] as others write it: some cut the content into strings as BER permits.
+#[derive(Clone, Debug, Sequence)]
+struct Read {
+    version: CmsVersion,
+    #[asn1(
+        context_specific = "0",
+        tag_mode = "IMPLICIT",
+        constructed = "true",
+        optional = "true"
+    )]
+    originator: Option<OriginatorInfo>,
+    recipients: RecipientInfos,
+    content: ReadContent,
+    #[asn1(
+        context_specific = "1",
+        tag_mode = "IMPLICIT",
+        constructed = "true",
+        optional = "true"
+    )]
+    attributes: Option<Attributes>,
+}
+
+#[derive(Clone, Debug, Sequence)]
+struct ReadContent {
+    content_type: ObjectIdentifier,
+    algorithm: AlgorithmIdentifierOwned,
+    content: Option<Any>,
+}
+
+impl ReadContent {
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let content = self.content.as_ref()?;
+        let mut rest = content.value();
+        match content.tag() {
+            Tag::ContextSpecific {
+                constructed: false,
+                number: TagNumber(0),
+            } => Some(rest.to_vec()),
+            Tag::ContextSpecific {
+                constructed: true,
+                number: TagNumber(0),
+            } => {
+                let mut whole = Vec::new();
+                while !rest.is_empty() {
+                    let (part, after) = <&OctetStringRef>::from_der_partial(rest).ok()?;
+                    whole.extend(part.as_bytes());
+                    rest = after;
+                }
+                Some(whole)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// How content is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +162,12 @@ pub fn decrypt(
     strength: Strength,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let enveloped = content(der, ENVELOPED_DATA)?
-        .decode_as::<EnvelopedData>()
+        .decode_as::<Read>()
         .map_err(|_| wrong("the encoding of the encrypted message is wrong"))?;
-    let inner = &enveloped.encrypted_content;
-    let (algorithm, context) = cipher_of(&inner.content_enc_alg, strength)?;
+    let (algorithm, context) = cipher_of(&enveloped.content.algorithm, strength)?;
     let own = name_of(recipient)?;
     let encrypted_key = enveloped
-        .recip_infos
+        .recipients
         .0
         .iter()
         .find_map(|info| match info {
@@ -129,14 +185,14 @@ pub fn decrypt(
             encrypted_key.key_enc_alg.oid
         )));
     }
-    let body = inner
-        .encrypted_content
-        .as_ref()
+    let body = enveloped
+        .content
+        .bytes()
         .ok_or_else(|| wrong("the encrypted message has no content"))?;
     let failed = |_| wrong("the message cannot be decrypted");
     let secret = key.decrypt(encrypted_key.enc_key.as_bytes())?;
     let bound = UnboundCipherKey::new(algorithm, &secret).map_err(failed)?;
-    let mut plain = Zeroizing::new(body.as_bytes().to_vec());
+    let mut plain = Zeroizing::new(body);
     let length = PaddedBlockDecryptingKey::cbc_pkcs7(bound)
         .map_err(failed)?
         .decrypt(&mut plain, context)
@@ -186,5 +242,45 @@ fn old(oid: ObjectIdentifier) -> &'static Algorithm {
     match oid {
         DES_CBC => &aws_lc_rs::cipher::DES_FOR_LEGACY_USE_ONLY,
         _ => &aws_lc_rs::cipher::DES_EDE3_FOR_LEGACY_USE_ONLY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use der::Encode;
+
+    use super::*;
+    use crate::pki::enrol::testing::Authority;
+    use crate::pki::key::Wanted;
+
+    #[test]
+    fn encrypted_content_in_several_strings_is_one() {
+        let own = Authority::new("ca", Wanted::Rsa(2048));
+        let text = b"twenty bytes of text";
+        let der = encrypt(text, &own.certificate, Cipher::Aes128).expect("encrypted");
+        let outer = content(&der, ENVELOPED_DATA).expect("read");
+        let mut read = outer.decode_as::<Read>().expect("read");
+        let whole = read.content.bytes().expect("there");
+        let strings: Vec<u8> = whole
+            .chunks(11)
+            .map(|part| OctetString::new(part).and_then(|part| part.to_der()))
+            .collect::<Result<Vec<_>, _>>()
+            .expect("short")
+            .concat();
+        let tag = |constructed| Tag::ContextSpecific {
+            constructed,
+            number: TagNumber(0),
+        };
+        for (content, wanted) in [
+            (Any::new(tag(true), strings.clone()), Some(&text[..])),
+            (Any::new(tag(false), whole.clone()), Some(&text[..])),
+            (Any::new(tag(true), &strings[..strings.len() - 1]), None),
+            (Any::new(Tag::OctetString, whole), None),
+        ] {
+            read.content.content = Some(content.expect("short"));
+            let der = message(ENVELOPED_DATA, &read).expect("made");
+            let plain = decrypt(&der, &own.certificate, &own.key, Strength::Current);
+            assert_eq!(plain.ok().as_deref().map(Vec::as_slice), wanted);
+        }
     }
 }

@@ -10,7 +10,8 @@ pub mod message;
 
 use aws_lc_rs::digest;
 use der::Decode;
-use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+use der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 use zeroize::Zeroizing;
 
 use super::cms::{self, enveloped::Cipher};
@@ -261,11 +262,14 @@ impl Placed<'_> {
         })
     }
 
-    /// RFC 8894 §2.2: who registers may have a certificate for each purpose.
+    /// RFC 8894 §2.2: who registers for the authority may have a certificate for each purpose. Anybody may slip others into
+    /// what GetCACert tells, so that it must be signed by the authority and must not be for somebody's connections: the
+    /// challenge password is encrypted to it.
     fn registers(&self) -> impl Iterator<Item = &Certificate> {
-        self.told
-            .iter()
-            .filter(|one| !one.is_ca && self.confirmed.iter().any(|known| one.is_signed_by(known)))
+        self.told.iter().filter(|one| {
+            let is_certified = self.confirmed.iter().any(|known| one.is_signed_by(known));
+            !one.is_ca && is_certified && may_register(one)
+        })
     }
 
     fn recipient(&self) -> Result<&Certificate, Error> {
@@ -343,6 +347,18 @@ fn may(certificate: &Certificate, usage: KeyUsages) -> bool {
     }
 }
 
+/// RFC 5280 §4.2.1.12: a certificate that does not say is for all.
+fn may_register(certificate: &Certificate) -> bool {
+    let Ok(parsed) = x509_cert::Certificate::from_der(&certificate.der) else {
+        return false;
+    };
+    match parsed.tbs_certificate().get_extension::<ExtendedKeyUsage>() {
+        Ok(Some((_, usage))) => REGISTRARS.iter().any(|purpose| usage.0.contains(purpose)),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 fn succeeded(answer: &Answer) -> Result<(), Error> {
     match answer.status {
         200 => Ok(()),
@@ -370,6 +386,13 @@ fn as_scep(error: Error) -> Error {
         other => failure(other.to_string()),
     }
 }
+
+/// Enrolment agents of Microsoft's servers, and the purposes of RFC 6402 §2.10.
+const REGISTRARS: [ObjectIdentifier; 3] = [
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.1"),
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.27"),
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.28"),
+];
 
 const PKI_MESSAGE: &str = "application/x-pki-message";
 

@@ -29,6 +29,8 @@ struct Server {
     authority: Authority,
     /// Who registers, if not the authority itself.
     registrar: Option<Authority>,
+    /// Somebody else's certificate that an attacker adds.
+    slipped: Option<Certificate>,
     capabilities: &'static str,
     waits: u32,
     lie: Lie,
@@ -42,6 +44,7 @@ impl Server {
         Self {
             authority: Authority::new("ca", Wanted::Rsa(2048)),
             registrar: None,
+            slipped: None,
             capabilities: "AES\nSHA-256\r\nPOSTPKIOperation\nRenewal\n",
             waits: 0,
             lie: Lie::None,
@@ -69,13 +72,12 @@ impl Server {
     }
 
     fn certificates(&self) -> Vec<u8> {
-        match &self.registrar {
-            None => self.authority.certificate.der.to_vec(),
-            Some(registrar) => cms::bundle_of(&[
-                self.authority.certificate.clone(),
-                registrar.certificate.clone(),
-            ])
-            .expect("made"),
+        let others = self.registrar.iter().map(|one| &one.certificate);
+        let others: Vec<_> = others.chain(&self.slipped).cloned().collect();
+        let own = self.authority.certificate.clone();
+        match others.is_empty() {
+            true => own.der.to_vec(),
+            false => cms::bundle_of(&[vec![own], others].concat()).expect("made"),
         }
     }
 
@@ -270,30 +272,35 @@ fn who_registers_for_the_authority_reads_and_answers() {
     };
     assert_eq!(chain.len(), 1);
     assert_eq!(chain[0].public_key, scene.key.public_key());
-    // One that the authority did not certify is not spoken to.
+}
+
+#[test]
+fn somebody_who_slips_in_as_registrar_is_not_spoken_to() {
     let other = Authority::new("ca", Wanted::Rsa(2048));
-    scene.known = vec![other.certificate.clone()];
-    scene.server.authority = other;
-    let registrar = scene.server.registrar.take().expect("there is one");
-    scene.server.seen.clear();
-    let told = cms::bundle_of(&[scene.known[0].clone(), registrar.certificate]).expect("made");
-    let mut scep = Scep::enroll(
-        &order(&scene.settings, &scene.key, &scene.known, &[]),
-        None,
-        NOW,
-    )
-    .expect("an order");
-    scep.step = Step::Certificates(Kind::PkcsReq);
-    let told = Answer {
-        status: 200,
-        body: told,
-        ..Answer::default()
+    let by_other = |server: &Server| {
+        let form = Form {
+            purposes: Vec::new(),
+            ..Form::default()
+        };
+        let key = rsa();
+        let certificate = other.issue("ra", key.public_key(), &form);
+        assert!(!certificate.is_signed_by(&server.authority.certificate));
+        certificate
     };
-    let first = scep.answer(&told, NOW);
-    assert!(matches!(
-        scene.server.carry(&mut scep, first),
-        Ok(Next::Issued(_))
-    ));
+    let of_a_neighbour = |server: &Server| {
+        let key = rsa();
+        server
+            .authority
+            .issue("neighbour", key.public_key(), &Form::default())
+    };
+    let strangers: [&dyn Fn(&Server) -> Certificate; 2] = [&by_other, &of_a_neighbour];
+    for stranger in strangers {
+        let mut server = Server::new();
+        let slipped = stranger(&server);
+        server.slipped = Some(slipped);
+        // The authority itself reads the request, or the server of this test would panic.
+        assert!(matches!(Scene::of(server).enrol(), Ok(Next::Issued(_))));
+    }
 }
 
 #[test]
