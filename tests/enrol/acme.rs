@@ -6,6 +6,10 @@ use crate::scene::{Scene, await_answer, script};
 
 /// A firewall, an authority that checks, and a name server that answers as it is told.
 fn scene(acme: &str) -> Scene {
+    scene_of(PEBBLE, acme)
+}
+
+fn scene_of(pebble_settings: &str, acme: &str) -> Scene {
     let mut scene = Scene::new("");
     scene.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout web-ca.key -out web-ca.pem -subj /CN=web -days 30");
     scene.run(
@@ -16,7 +20,7 @@ fn scene(acme: &str) -> Scene {
         "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
     );
     scene.run("openssl x509 -req -in web.csr -CA web-ca.pem -CAkey web-ca.key -extfile web.ext -days 30 -out web.pem");
-    scene.write("pebble.json", PEBBLE);
+    scene.write("pebble.json", pebble_settings);
     let mut names = scene.program("pebble-challtestsrv");
     names.args(["-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"]);
     names.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
@@ -138,6 +142,30 @@ fn acme_is_not_spoken_with_a_server_that_no_trustpoint_vouches_for() {
     assert_eq!(taken.code, Some(0), "{taken:?}");
     let refused = scene.crypto("ca enroll other noconfirm");
     assert!(refused.err.contains("UnknownIssuer"), "{refused:?}");
+}
+
+#[test]
+fn acme_binds_an_account_that_the_authority_knows_and_keeps_it() {
+    let settings = PEBBLE.replace(
+        "\"externalAccountBindingRequired\": false",
+        "\"externalAccountBindingRequired\": true, \"externalAccountMACKeys\": {\"kid-1\": \"zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W\"}",
+    );
+    let scene = scene_of(&settings, "acme http-01");
+    let before = scene.stored();
+    let refused = scene.crypto("ca enroll pub noconfirm");
+    assert!(
+        refused.err.contains("externalAccountRequired"),
+        "{refused:?}"
+    );
+    assert_eq!(scene.stored(), before);
+    let bare = scene.read("x.cfg");
+    let eab =
+        " eab kid kid-1 hmac zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W\n";
+    scene.configure(&(bare.clone() + eab));
+    enrols(&scene);
+    // The account is ours now: nothing has to bind it again.
+    scene.configure(&bare);
+    enrols(&scene);
 }
 
 const PEBBLE: &str = r#"{"pebble": {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use host::enrol::http::{Client, Credentials, Error, Trust};
 use host::pki::enrol::{Answer, Ask, Body, MAX_ANSWER_BYTES};
 
-/// A server that answers every connection with these bytes, then closes; what it was asked comes back. Returns its
-/// address.
-fn server(answers: Vec<Vec<u8>>) -> (String, Receiver<String>) {
+/// A server that answers one connection after the other with these bytes, which may hold its address, then closes; what it
+/// was asked comes back.
+pub fn server(answers: impl FnOnce(&str) -> Vec<Vec<u8>>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
+    let answers = answers(&address);
     let (sender, asked) = channel();
     std::thread::spawn(move || {
         for answer in answers {
@@ -76,7 +77,7 @@ const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: Text/Plain; x=y\r\nRetry-
 
 #[test]
 fn a_good_answer_comes_back_whole() {
-    let (address, asked) = server(vec![GOOD.to_vec()]);
+    let (address, asked) = server(|_| vec![GOOD.to_vec()]);
     let answer = exchange(&ask(format!("http://{address}/x?y"), false)).expect("an answer");
     let expected = Answer {
         status: 200,
@@ -102,11 +103,11 @@ fn a_redirect_to_a_file_or_in_a_circle_is_not_followed() {
         "http://a:b@127.0.0.1/",
         "x",
     ] {
-        let (address, _asked) = server(vec![redirect("302 Found", to)]);
+        let (address, _asked) = server(|_| vec![redirect("302 Found", to)]);
         let error = exchange(&ask(format!("http://{address}/"), false)).expect_err(to);
         assert!(matches!(error, Error::Url { .. }), "{to}: {error}");
     }
-    let (address, asked) = server(vec![redirect("302 Found", "/again"); 9]);
+    let (address, asked) = server(|_| vec![redirect("302 Found", "/again"); 9]);
     let error = exchange(&ask(format!("http://{address}/"), false)).expect_err("a circle");
     assert!(error.to_string().contains("redirects too often"), "{error}");
     assert_eq!(asked.try_iter().count(), 4);
@@ -114,11 +115,13 @@ fn a_redirect_to_a_file_or_in_a_circle_is_not_followed() {
 
 #[test]
 fn a_password_does_not_follow_a_redirect_to_another_host() {
-    let (other, asked) = server(vec![GOOD.to_vec()]);
-    let (address, _asked) = server(vec![redirect(
-        "307 Temporary Redirect",
-        &format!("http://{other}/"),
-    )]);
+    let (other, asked) = server(|_| vec![GOOD.to_vec()]);
+    let (address, _asked) = server(|_| {
+        vec![redirect(
+            "307 Temporary Redirect",
+            &format!("http://{other}/"),
+        )]
+    });
     exchange(&ask(format!("http://{address}/"), true)).expect("an answer");
     let request = asked.recv().expect("asked");
     assert!(
@@ -129,7 +132,7 @@ fn a_password_does_not_follow_a_redirect_to_another_host() {
 
 #[test]
 fn a_request_that_is_redirected_as_a_question_is_not_sent_on() {
-    let (address, _asked) = server(vec![redirect("302 Found", "/other")]);
+    let (address, _asked) = server(|_| vec![redirect("302 Found", "/other")]);
     let error = exchange(&ask(format!("http://{address}/"), true)).expect_err("a redirect");
     assert!(error.to_string().contains("should have taken"), "{error}");
 }
@@ -140,7 +143,7 @@ fn an_answer_of_ten_megabytes_is_cut_whether_it_says_so_or_not() {
     let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     let unsaid = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned();
     for head in [said, unsaid] {
-        let (address, _asked) = server(vec![[head.into_bytes(), body.clone()].concat()]);
+        let (address, _asked) = server(|_| vec![[head.into_bytes(), body.clone()].concat()]);
         let error = exchange(&ask(format!("http://{address}/"), false)).expect_err("too long");
         let expected = format!("longer than {MAX_ANSWER_BYTES} bytes");
         assert!(error.to_string().contains(&expected), "{error}");
@@ -149,12 +152,12 @@ fn an_answer_of_ten_megabytes_is_cut_whether_it_says_so_or_not() {
 
 #[test]
 fn a_server_that_says_nothing_or_half_of_it_is_given_up() {
-    let (address, _asked) = server(Vec::new());
+    let (address, _asked) = server(|_| Vec::new());
     let silent = ask(format!("http://{address}/"), false);
     let error = exchange_within(&silent, Duration::from_millis(100)).expect_err("silence");
     assert!(matches!(error, Error::Slow { .. }), "{error}");
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec();
-    let (address, _asked) = server(vec![half]);
+    let (address, _asked) = server(|_| vec![half]);
     let error = exchange(&ask(format!("http://{address}/"), false)).expect_err("half");
     assert!(error.to_string().contains("breaks off"), "{error}");
 }

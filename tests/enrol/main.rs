@@ -23,3 +23,4 @@ mod renewal;
 mod scene;
 mod scep;
 mod terminal;
+mod window;

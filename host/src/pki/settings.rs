@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::key::Wanted;
 use super::{Error, name};
+use crate::config::Diagnostic;
 use crate::config::ast::{Config, Kept};
 
 /// How a certificate is got and kept.
@@ -78,9 +79,7 @@ impl Settings {
         let (mut has_fqdn, mut in_crl) = (false, false);
         for line in &kept.body {
             has_fqdn |= line.node.starts_with("fqdn ");
-            let taken = settings.revocation.apply(&line.node, in_crl);
-            in_crl |= line.node == "crl configure";
-            if let Err(reason) = taken.unwrap_or_else(|| settings.apply(&line.node)) {
+            if let Err(reason) = settings.take(&line.node, &mut in_crl) {
                 errors.push(Error::Line {
                     trustpoint: name.to_owned(),
                     line: line.node.clone(),
@@ -102,6 +101,34 @@ impl Settings {
             _ => {}
         }
         settings
+    }
+
+    /// What is to be said of lines of trustpoints, each at its line.
+    pub fn findings(config: &Config) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for kept in &config.kept {
+            let Some(name) = trustpoint_name(kept) else {
+                continue;
+            };
+            let (mut own, mut in_crl) = (Self::default(), false);
+            own.name = name.to_owned();
+            for line in &kept.body {
+                if let Err(reason) = own.take(&line.node, &mut in_crl) {
+                    let message = format!("trustpoint {name} does not take this line: {reason}");
+                    found.push(Diagnostic::warning("W0510", line.span, message));
+                }
+                let notes = own.notes.drain(..);
+                let notes = notes.map(|note| Diagnostic::warning("W0511", line.span, note));
+                found.extend(notes);
+            }
+        }
+        found
+    }
+
+    fn take(&mut self, line: &str, in_crl: &mut bool) -> Result<(), &'static str> {
+        let taken = self.revocation.apply(line, *in_crl);
+        *in_crl |= line == "crl configure";
+        taken.unwrap_or_else(|| self.apply(line))
     }
 
     fn apply(&mut self, line: &str) -> Result<(), &'static str> {
@@ -310,6 +337,14 @@ mod tests {
             "{:?}",
             own.notes
         );
+    }
+
+    #[test]
+    fn findings_stand_at_their_lines() {
+        let text = "crypto ca trustpoint a\n subject-name cn=a,U=b\n coffee\n crl configure\n  cache-time 0\n";
+        let found = Settings::findings(&config::parse(text).config);
+        let found: Vec<_> = found.iter().map(|one| (one.code, one.span.line)).collect();
+        assert_eq!(found, [("W0511", 2), ("W0510", 3), ("W0510", 5)]);
     }
 
     #[test]

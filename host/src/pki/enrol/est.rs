@@ -3,7 +3,7 @@
 //! Comes in: an order, the server's answers. Goes out: what to ask, and certificates. Who we are is proved below, by
 //! TLS or by a password over it. A request that waits is sent again as it was.
 
-use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence, oid};
+use x509_parser::der_parser::asn1_rs::{Any, FromDer, Oid, Sequence, Tag, oid};
 
 use super::{Answer, Ask, Body, MAX_ANSWER_BYTES, Next, Order, Protocol, cms};
 use crate::pki::certificate::KeyKind;
@@ -198,14 +198,13 @@ fn check_attributes(body: &[u8], kind: KeyKind) -> Result<(), Error> {
     let mut rest: &[u8] = &wishes.content;
     while !rest.is_empty() {
         let (after, wish) = Any::from_der(rest).map_err(|_| wrong())?;
-        rest = after;
-        let oid = match wish.clone().oid() {
-            Ok(oid) => oid.to_owned(),
-            Err(_) => {
-                let (_, oid) = Oid::from_der(wish.data).map_err(|_| wrong())?;
-                oid.to_owned()
-            }
+        // AttrOrOID: the name of an attribute stands first in it.
+        let named = match wish.tag() {
+            Tag::Oid => rest,
+            _ => wish.data,
         };
+        let (_, oid) = Oid::from_der(named).map_err(|_| wrong())?;
+        rest = after;
         wanted.extend(
             KEYS.iter()
                 .find(|(known, _)| *known == oid)
