@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Pki(#[from] pki::Error),
     /// There is no such key.
-    #[error("there is no key {0}: `crypto key generate` makes one")]
+    #[error("there is no key {0}: `postern crypto key generate rsa label {0}` makes it")]
     NoKey(String),
 }
 

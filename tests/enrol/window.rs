@@ -26,11 +26,11 @@ fn certificate(settings: &Settings, key: &Key) -> Certificate {
     request::local(&own, key, &own, &authority, Date(0)).expect("a certificate")
 }
 
+/// What was found, or what is wrong.
+type Found = Result<Option<(Date, Date)>, String>;
+
 /// What is said of a window, and what was asked.
-fn window(
-    answer: impl Fn(&str) -> Vec<u8>,
-    has_place: bool,
-) -> (Result<Option<(Date, Date)>, String>, Vec<String>) {
+fn window(answer: impl Fn(&str) -> Vec<u8>, has_place: bool) -> (Found, Vec<String>) {
     let key = Key::generate("k", Wanted::Ecdsa(256)).expect("a key");
     let settings = Settings {
         name: "pub".into(),

@@ -226,7 +226,7 @@ tls-proxy wrong
             load().faults,
             [
                 "tls-proxy x_to_y: trustpoint ent_y is not enrolled",
-                "tls-proxy phones: there is no key phone_key: `crypto key generate` makes one",
+                "tls-proxy phones: there is no key phone_key: `postern crypto key generate rsa label phone_key` makes it",
                 nothing,
                 wrong,
             ]
