@@ -1,20 +1,21 @@
 //! What must survive a restart: trustpoints and keys, in one transactional file.
 //!
 //! Comes in: a directory. It holds `state.redb` and `master.key`, the 32 bytes that private keys are sealed with; the
-//! key file may lie elsewhere. A command either writes all it has to, or nothing. The file is held by one process at a
+//! key file may lie elsewhere, or be the systemd credential `postern.key`. A command either writes all it has to, or nothing. The file is held by one process at a
 //! time, and by none for longer than it reads or writes.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use zeroize::Zeroizing;
 
 use crate::pki::key::Sealer;
+use crate::pki::trustpoint::{Pending, Previous};
 use crate::pki::{self, Certificate, Key, Trustpoint};
 
 /// Label → sealed key.
@@ -24,11 +25,19 @@ const CERTIFICATES: TableDefinition<'_, (&str, u8, u32), &[u8]> =
     TableDefinition::new("certificates");
 /// Trustpoint → label of its key, and whether a request is out.
 const TRUSTPOINTS: TableDefinition<'_, &str, (&str, bool)> = TableDefinition::new("trustpoints");
+/// Trustpoint → label of the key of the request that is out, and what its protocol remembers.
+const REQUESTS: TableDefinition<'_, &str, (&str, &[u8])> = TableDefinition::new("requests");
+/// Trustpoint → label of the key of the certificate that was replaced.
+const REPLACED: TableDefinition<'_, &str, &str> = TableDefinition::new("replaced");
+/// Directory of an authority → sealed account.
+const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
 
 /// Parts of a trustpoint, as numbered in the file.
 const AUTHORITY: u8 = 0;
 const IDENTITY: u8 = 1;
 const BETWEEN: u8 = 2;
+const REPLACED_IDENTITY: u8 = 3;
+const REPLACED_BETWEEN: u8 = 4;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Pki(#[from] pki::Error),
     /// There is no such key.
-    #[error("there is no key {0}: `crypto key generate` makes one")]
+    #[error("there is no key {0}: `postern crypto key generate rsa label {0}` makes it")]
     NoKey(String),
 }
 
@@ -64,6 +73,7 @@ pub enum Error {
 pub struct Store {
     database: Database,
     sealer: Sealer,
+    path: PathBuf,
 }
 
 impl Store {
@@ -78,9 +88,10 @@ impl Store {
             .mode(0o700)
             .create(directory)
             .map_err(in_file(directory))?;
-        let path = directory.join("state.redb");
+        let path = file_in(directory);
         let own_key_file = directory.join("master.key");
-        let key_file = key_file.unwrap_or(&own_key_file);
+        let credential = credential();
+        let key_file = key_file.or(credential.as_deref()).unwrap_or(&own_key_file);
         // Before the key: a store without its key must not get another one.
         let is_new = !path.exists();
         let sealer = read_sealer(key_file, is_new)?;
@@ -92,15 +103,24 @@ impl Store {
             .mode(0o600)
             .open(&path)
             .map_err(in_file(&path))?;
+        // Another command has it for as long as it reads or writes, and no longer.
+        file.lock().map_err(in_file(&path))?;
         let backend = FileBackend::new(file).map_err(broken)?;
         let database = Database::builder()
             .create_with_backend(backend)
             .map_err(broken)?;
-        let store = Self { database, sealer };
+        let store = Self {
+            database,
+            sealer,
+            path,
+        };
         let transaction = store.database.begin_write().map_err(broken)?;
         transaction.open_table(KEYS).map_err(broken)?;
         transaction.open_table(CERTIFICATES).map_err(broken)?;
         transaction.open_table(TRUSTPOINTS).map_err(broken)?;
+        transaction.open_table(REQUESTS).map_err(broken)?;
+        transaction.open_table(REPLACED).map_err(broken)?;
+        transaction.open_table(ACCOUNTS).map_err(broken)?;
         transaction.commit().map_err(broken)?;
         Ok(store)
     }
@@ -116,12 +136,59 @@ impl Store {
         })
     }
 
-    /// The key of a trustpoint.
+    /// All keys, by label.
+    pub fn keys(&self) -> Result<Vec<Key>, Error> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let table = transaction.open_table(KEYS).map_err(broken)?;
+        let mut found = Vec::new();
+        for row in table.iter().map_err(broken)? {
+            let (label, sealed) = row.map_err(broken)?;
+            found.push(Key::open(label.value(), sealed.value(), &self.sealer)?);
+        }
+        Ok(found)
+    }
+
+    /// The key of a trustpoint's certificate.
     pub fn key_of(&self, trustpoint: &Trustpoint) -> Result<Key, Error> {
         let label = trustpoint.key_label.as_deref();
-        let label = label.ok_or_else(|| trustpoint.not_enrolled())?;
+        self.named(label.ok_or_else(|| trustpoint.not_enrolled())?)
+    }
+
+    /// The key that an answer to a trustpoint's request belongs to.
+    pub fn wanted_key_of(&self, trustpoint: &Trustpoint) -> Result<Key, Error> {
+        let label = trustpoint.wanted_key();
+        self.named(label.ok_or_else(|| trustpoint.not_enrolled())?)
+    }
+
+    /// A key that must be there.
+    pub fn named(&self, label: &str) -> Result<Key, Error> {
         self.key(label)?
             .ok_or_else(|| Error::NoKey(label.to_owned()))
+    }
+
+    /// An account at an authority, as it was given to [`Store::save_account`].
+    pub fn account(&self, directory: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let table = transaction.open_table(ACCOUNTS).map_err(broken)?;
+        let sealed = table.get(directory).map_err(broken)?;
+        Ok(match sealed {
+            Some(sealed) => Some(
+                self.sealer
+                    .open(&account_label(directory), sealed.value())?,
+            ),
+            None => None,
+        })
+    }
+
+    /// Keeps an account at an authority, sealed as keys are.
+    pub fn save_account(&self, directory: &str, account: &[u8]) -> Result<(), Error> {
+        let sealed = self.sealer.seal(&account_label(directory), account)?;
+        let transaction = self.database.begin_write().map_err(broken)?;
+        {
+            let mut table = transaction.open_table(ACCOUNTS).map_err(broken)?;
+            table.insert(directory, sealed.as_slice()).map_err(broken)?;
+        }
+        transaction.commit().map_err(broken)
     }
 
     /// A trustpoint; one of which nothing is stored is only defined.
@@ -131,18 +198,33 @@ impl Store {
         let table = transaction.open_table(CERTIFICATES).map_err(broken)?;
         let mut trustpoint = Trustpoint::new(name);
         if let Some(head) = heads.get(name).map_err(broken)? {
-            let (label, is_pending) = head.value();
+            let (label, _) = head.value();
             trustpoint.key_label = Some(label.to_owned()).filter(|label| !label.is_empty());
-            trustpoint.is_pending = is_pending;
         }
+        let requests = transaction.open_table(REQUESTS).map_err(broken)?;
+        trustpoint.pending = requests.get(name).map_err(broken)?.map(|row| Pending {
+            key_label: row.value().0.to_owned(),
+            memo: row.value().1.to_owned(),
+        });
+        let mut replaced = (None, Vec::new());
         for row in table.range(parts_of(name)).map_err(broken)? {
             let (key, der) = row.map_err(broken)?;
             let certificate = Certificate::parse(der.value())?;
             match key.value().1 {
                 AUTHORITY => trustpoint.authority = Some(certificate),
                 IDENTITY => trustpoint.identity = Some(certificate),
+                REPLACED_IDENTITY => replaced.0 = Some(certificate),
+                REPLACED_BETWEEN => replaced.1.push(certificate),
                 _ => trustpoint.between.push(certificate),
             }
+        }
+        let label = transaction.open_table(REPLACED).map_err(broken)?;
+        if let (Some(identity), Some(label)) = (replaced.0, label.get(name).map_err(broken)?) {
+            trustpoint.previous = Some(Previous {
+                identity,
+                between: replaced.1,
+                key_label: label.value().to_owned(),
+            });
         }
         Ok(trustpoint)
     }
@@ -160,6 +242,17 @@ impl Store {
 
     /// Stores a trustpoint as it is now, and a key with it, in one transaction.
     pub fn save(&self, trustpoint: Option<&Trustpoint>, key: Option<&Key>) -> Result<(), Error> {
+        self.change(trustpoint, key, None)
+    }
+
+    /// As [`Store::save`]; `needless` is the label of a key that goes in the same transaction, unless another trustpoint
+    /// has it.
+    pub fn change(
+        &self,
+        trustpoint: Option<&Trustpoint>,
+        key: Option<&Key>,
+        needless: Option<&str>,
+    ) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(broken)?;
         if let Some(key) = key {
             let sealed = key.seal(&self.sealer)?;
@@ -169,34 +262,165 @@ impl Store {
                 .map_err(broken)?;
         }
         if let Some(trustpoint) = trustpoint {
-            let name = trustpoint.name.as_str();
-            let mut heads = transaction.open_table(TRUSTPOINTS).map_err(broken)?;
-            let label = trustpoint.key_label.as_deref().unwrap_or_default();
-            heads
-                .insert(name, (label, trustpoint.is_pending))
-                .map_err(broken)?;
-            let mut table = transaction.open_table(CERTIFICATES).map_err(broken)?;
-            table
-                .retain_in(parts_of(name), |_, _| false)
-                .map_err(broken)?;
-            for (part, number, certificate) in parts(trustpoint) {
-                table
-                    .insert((name, part, number), certificate.der.as_ref())
-                    .map_err(broken)?;
-            }
+            write_trustpoint(&transaction, trustpoint)?;
+        }
+        if let Some(label) = needless
+            && users(&transaction, label)?.is_empty()
+        {
+            let mut table = transaction.open_table(KEYS).map_err(broken)?;
+            table.remove(label).map_err(broken)?;
         }
         transaction.commit().map_err(broken)
     }
+
+    /// Trustpoints that have a key of this label.
+    pub fn users_of(&self, label: &str) -> Result<Vec<String>, Error> {
+        // Nothing is written: dropped, the transaction leaves no trace.
+        users(&self.database.begin_write().map_err(broken)?, label)
+    }
+
+    /// Removes a key for good: afterwards not even its sealed bytes are in the file.
+    pub fn zeroize(self, label: &str) -> Result<(), Error> {
+        let sealed = {
+            let transaction = self.database.begin_write().map_err(broken)?;
+            let removed = {
+                let mut table = transaction.open_table(KEYS).map_err(broken)?;
+                let removed = table.remove(label).map_err(broken)?;
+                removed.map(|sealed| sealed.value().to_vec())
+            };
+            transaction.commit().map_err(broken)?;
+            removed.ok_or_else(|| Error::NoKey(label.to_owned()))?
+        };
+        // The file keeps the state before the last commit, to go back to after a crash; then that one is without it too.
+        for _ in 0..2 {
+            let transaction = self.database.begin_write().map_err(broken)?;
+            write_mark(&transaction)?;
+            transaction.commit().map_err(broken)?;
+        }
+        drop(self.database);
+        let in_file = |source| Error::File {
+            path: self.path.clone(),
+            source,
+        };
+        wipe(&self.path, &sealed).map_err(in_file)
+    }
+}
+
+/// The file of the store in a directory.
+pub fn file_in(directory: &Path) -> PathBuf {
+    directory.join("state.redb")
+}
+
+fn write_trustpoint(transaction: &WriteTransaction, trustpoint: &Trustpoint) -> Result<(), Error> {
+    let name = trustpoint.name.as_str();
+    let mut heads = transaction.open_table(TRUSTPOINTS).map_err(broken)?;
+    let label = trustpoint.key_label.as_deref().unwrap_or_default();
+    heads
+        .insert(name, (label, trustpoint.pending.is_some()))
+        .map_err(broken)?;
+    let mut requests = transaction.open_table(REQUESTS).map_err(broken)?;
+    match &trustpoint.pending {
+        Some(pending) => {
+            let row = (pending.key_label.as_str(), pending.memo.as_slice());
+            requests.insert(name, row).map_err(broken)?
+        }
+        None => requests.remove(name).map_err(broken)?,
+    };
+    let mut replaced = transaction.open_table(REPLACED).map_err(broken)?;
+    match &trustpoint.previous {
+        Some(previous) => replaced
+            .insert(name, previous.key_label.as_str())
+            .map_err(broken)?,
+        None => replaced.remove(name).map_err(broken)?,
+    };
+    let mut table = transaction.open_table(CERTIFICATES).map_err(broken)?;
+    table
+        .retain_in(parts_of(name), |_, _| false)
+        .map_err(broken)?;
+    for (part, number, certificate) in parts(trustpoint) {
+        table
+            .insert((name, part, number), certificate.der.as_ref())
+            .map_err(broken)?;
+    }
+    Ok(())
+}
+
+/// What an account is sealed under, so that nobody takes it for a key.
+fn account_label(directory: &str) -> String {
+    format!("account {directory}")
+}
+
+/// Makes the next commit one that writes.
+fn write_mark(transaction: &WriteTransaction) -> Result<(), Error> {
+    let mut table = transaction.open_table(ACCOUNTS).map_err(broken)?;
+    table.insert("", [].as_slice()).map_err(broken)?;
+    table.remove("").map_err(broken)?;
+    Ok(())
+}
+
+/// Trustpoints whose certificate, request or certificate before has a key.
+fn users(transaction: &WriteTransaction, label: &str) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for row in transaction
+        .open_table(TRUSTPOINTS)
+        .map_err(broken)?
+        .iter()
+        .map_err(broken)?
+    {
+        let (name, head) = row.map_err(broken)?;
+        found.extend((head.value().0 == label).then(|| name.value().to_owned()));
+    }
+    for row in transaction
+        .open_table(REQUESTS)
+        .map_err(broken)?
+        .iter()
+        .map_err(broken)?
+    {
+        let (name, head) = row.map_err(broken)?;
+        found.extend((head.value().0 == label).then(|| name.value().to_owned()));
+    }
+    for row in transaction
+        .open_table(REPLACED)
+        .map_err(broken)?
+        .iter()
+        .map_err(broken)?
+    {
+        let (name, head) = row.map_err(broken)?;
+        found.extend((head.value() == label).then(|| name.value().to_owned()));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Overwrites every copy of some bytes in a file that nobody has open.
+fn wipe(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    file.lock()?;
+    let mut held = Vec::new();
+    file.read_to_end(&mut held)?;
+    let zeros = vec![0; bytes.len()];
+    for (at, window) in held.windows(bytes.len()).enumerate() {
+        if window == bytes {
+            file.seek(SeekFrom::Start(at as u64))?;
+            file.write_all(&zeros)?;
+        }
+    }
+    file.sync_all()
 }
 
 fn parts(trustpoint: &Trustpoint) -> impl Iterator<Item = (u8, u32, &Certificate)> {
     let single = |part, certificate| move |found| (part, certificate, found);
     let authority = trustpoint.authority.iter().map(single(AUTHORITY, 0));
     let identity = trustpoint.identity.iter().map(single(IDENTITY, 0));
-    let between = (0..).zip(&trustpoint.between);
-    authority
-        .chain(identity)
-        .chain(between.map(|(number, certificate)| (BETWEEN, number, certificate)))
+    let numbered = |part| move |(number, certificate)| (part, number, certificate);
+    let between = (0..).zip(&trustpoint.between).map(numbered(BETWEEN));
+    let previous = trustpoint.previous.iter();
+    let replaced = previous.flat_map(move |previous| {
+        let between = (0..).zip(&previous.between).map(numbered(REPLACED_BETWEEN));
+        std::iter::once((REPLACED_IDENTITY, 0, &previous.identity)).chain(between)
+    });
+    authority.chain(identity).chain(between).chain(replaced)
 }
 
 fn parts_of(name: &str) -> std::ops::RangeInclusive<(&str, u8, u32)> {
@@ -205,6 +429,12 @@ fn parts_of(name: &str) -> std::ops::RangeInclusive<(&str, u8, u32)> {
 
 fn broken(error: impl Into<redb::Error>) -> Error {
     Error::Database(Box::new(error.into()))
+}
+
+/// The key that a service manager hands over (systemd: `LoadCredentialEncrypted=postern.key`).
+fn credential() -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(PathBuf::from(directory).join("postern.key")).filter(|path| path.exists())
 }
 
 /// Reads the key file; makes it if the store is new.
@@ -232,7 +462,13 @@ fn read_sealer(path: &Path, is_new: bool) -> Result<Sealer, Error> {
     } else {
         let mut file = fs::File::open(path).map_err(in_file)?;
         let about = file.metadata().map_err(in_file)?;
-        if about.mode() & 0o077 != 0 {
+        // A service manager grants its service access by a list, which shows as bits of the group.
+        let others = if credential().as_deref() == Some(path) {
+            0o007
+        } else {
+            0o077
+        };
+        if about.mode() & others != 0 {
             return Err(wrong("others may read it: `chmod 600` it"));
         }
         if about.len() != Sealer::KEY_BYTES as u64 {
@@ -304,6 +540,100 @@ mod tests {
                 & 0o777
         };
         assert_eq!((mode("state.redb"), mode("master.key")), (0o600, 0o600));
+    }
+
+    #[test]
+    fn a_renewal_survives_a_restart_in_every_state() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (mut trustpoint, key) = enrolled("a");
+        let open = || Store::open(directory.path(), None).expect("a store");
+        open().save(Some(&trustpoint), Some(&key)).expect("saved");
+        let next = Key::generate("next", Wanted::Ecdsa(256)).expect("a key");
+        trustpoint.begin(&next);
+        trustpoint.wait(b"memo".to_vec());
+        open().save(Some(&trustpoint), Some(&next)).expect("saved");
+        assert_eq!(open().trustpoint("a").expect("read"), trustpoint);
+        let settings = Settings::default();
+        trustpoint
+            .sign_itself(&settings, &next, Date(1))
+            .expect("made");
+        assert!(trustpoint.previous.is_some());
+        open().save(Some(&trustpoint), None).expect("saved");
+        assert_eq!(open().trustpoint("a").expect("read"), trustpoint);
+        assert_eq!(open().users_of("a_key").expect("read"), ["a"]);
+        let needless = trustpoint.settle();
+        open()
+            .change(Some(&trustpoint), None, needless.as_deref())
+            .expect("saved");
+        assert_eq!(open().trustpoint("a").expect("read"), trustpoint);
+        assert!(
+            open().key("a_key").expect("read").is_none(),
+            "its key went with it"
+        );
+        assert!(open().key("next").expect("read").is_some());
+    }
+
+    #[test]
+    fn a_key_that_another_trustpoint_has_does_not_go() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (trustpoint, key) = enrolled("a");
+        let store = Store::open(directory.path(), None).expect("a store");
+        store.save(Some(&trustpoint), Some(&key)).expect("saved");
+        store.change(None, None, Some("a_key")).expect("saved");
+        assert!(store.key("a_key").expect("read").is_some());
+    }
+
+    #[test]
+    fn a_key_that_is_zeroized_is_nowhere_in_the_file_and_the_rest_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || Store::open(directory.path(), None).expect("a store");
+        let (trustpoint, key) = enrolled("a");
+        let (other, other_key) = enrolled("b");
+        open().save(Some(&trustpoint), Some(&key)).expect("saved");
+        open().save(Some(&other), Some(&other_key)).expect("saved");
+        let sealed = |store: &Store| {
+            let transaction = store.database.begin_read().expect("open");
+            let table = transaction.open_table(KEYS).expect("a table");
+            table
+                .get("a_key")
+                .expect("read")
+                .map(|row| row.value().to_vec())
+        };
+        let sealed = sealed(&open()).expect("the key");
+        let is_there = || {
+            let bytes = fs::read(directory.path().join("state.redb")).expect("the file");
+            bytes.windows(24).any(|window| window == &sealed[..24])
+        };
+        assert!(is_there());
+        open().zeroize("a_key").expect("removed");
+        assert!(!is_there());
+        assert!(matches!(open().zeroize("a_key"), Err(Error::NoKey(_))));
+        assert_eq!(
+            open().trustpoints().expect("read"),
+            [trustpoint, other.clone()]
+        );
+        let left = open().key_of(&other).expect("the other key");
+        assert_eq!(left.pkcs8(), other_key.pkcs8());
+    }
+
+    #[test]
+    fn an_account_is_sealed_under_its_own_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path(), None).expect("a store");
+        store
+            .save_account("https://a", b"account of a")
+            .expect("saved");
+        let read = |name| {
+            store
+                .account(name)
+                .expect("read")
+                .map(|found| found.to_vec())
+        };
+        assert_eq!(read("https://a"), Some(b"account of a".to_vec()));
+        assert_eq!(read("https://b"), None);
+        drop(store);
+        let bytes = fs::read(directory.path().join("state.redb")).expect("the file");
+        assert!(!bytes.windows(12).any(|window| window == b"account of a"));
     }
 
     #[test]

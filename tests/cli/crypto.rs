@@ -282,7 +282,7 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
             "ca enroll nobody noconfirm",
             "has no `crypto ca trustpoint nobody`",
         ),
-        ("ca enroll late noconfirm", "enrols over the network"),
+        ("ca enroll late noconfirm", "no authority is known"),
         (
             "ca export copy identity-certificate",
             "`crypto ca enroll copy` gets one",

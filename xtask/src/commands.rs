@@ -10,8 +10,8 @@ use crate::mutants::{self, mutants};
 use crate::process::{Result, cargo, command, run, target};
 use crate::programs;
 use crate::requirements::{
-    self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SCANNERS,
-    SIMULATION, SYNTHESIS,
+    self, AUTHORITIES, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX,
+    SCANNERS, SIMULATION, SYNTHESIS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
@@ -77,6 +77,7 @@ pub fn test() -> Result {
         GUEST,
         LAB,
         PEERS,
+        AUTHORITIES,
         FEDERATION,
     ])?;
     let mut steps = Steps::new(9);
@@ -99,6 +100,31 @@ pub fn test() -> Result {
         ]))
     });
     steps.finish()
+}
+
+/// Every protocol of enrolment against a server that nobody here wrote, a renewal beneath a live session, and a kill in
+/// the middle of each.
+pub fn enrol_test() -> Result {
+    requirements::ensure(&[AUTHORITIES, NEXTEST])?;
+    println!("Building the EST server; the first time takes some minutes");
+    run(cargo([
+        "build",
+        "--quiet",
+        "--manifest-path",
+        "tests/enrol/est-server/Cargo.toml",
+    ])
+    .arg("--target-dir")
+    .arg(target().join("est-server")))?;
+    run(&mut cargo([
+        "nextest",
+        "run",
+        "--status-level",
+        "pass",
+        "--test",
+        "enrol",
+        "--test",
+        "protocols",
+    ]))
 }
 
 /// Which frames to fuzz with.
@@ -165,6 +191,7 @@ pub fn setup() -> Result {
         GUEST,
         LAB,
         PEERS,
+        AUTHORITIES,
         FEDERATION,
         SCANNERS,
     ])

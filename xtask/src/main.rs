@@ -66,6 +66,8 @@ enum Command {
     GuestTest(guest::Options),
     /// Two enterprises with real SIP and XMPP servers, and the firewall between them
     Lab(lab::Options),
+    /// Enrolment with every protocol, against the servers of others
+    EnrolTest,
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
     /// Deliberate faults in the card, each of which the tests must notice
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Command::Formal => formal::formal(),
         Command::RootComplex => root_complex::root_complex(),
         Command::GuestTest(options) => guest::guest_test(&options),
+        Command::EnrolTest => commands::enrol_test(),
         Command::Lab(options) => lab::lab(&options),
         Command::Synth(options) => synth::synth(&options),
         Command::Mutants(options) => mutants::mutants(&options),

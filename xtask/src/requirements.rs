@@ -168,6 +168,35 @@ pub const PEERS: &[Requirement] = &[
         program: "openssl",
     },
 ];
+/// Authorities' servers that certificates are asked of.
+pub const AUTHORITIES: &[Requirement] = &[
+    IP,
+    Program {
+        package: "openssl",
+        program: "openssl",
+    },
+    Program {
+        package: "scep",
+        program: "scepserver",
+    },
+    Program {
+        package: "pebble",
+        program: "pebble",
+    },
+    Program {
+        package: "curl",
+        program: "curl",
+    },
+    // The EST server is built from the crate registry, with these.
+    File {
+        package: "libssl-dev",
+        path: "/usr/include/openssl/ssl.h",
+    },
+    Program {
+        package: "pkg-config",
+        program: "pkg-config",
+    },
+];
 /// A card between two network namespaces, seen from a guest under QEMU.
 pub const GUEST: &[Requirement] = &[
     IP,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, Outcome, report};
 use crate::config::{self, MAX_TEXT_BYTES};
+use crate::pki::Settings;
 use crate::policy;
 
 const EXAMPLE: &str = "\
@@ -40,7 +41,11 @@ pub enum Format {
 pub fn run(arguments: &Arguments) -> Outcome {
     let text = read(&arguments.config)?;
     let parsed = config::parse(&text);
-    let checked = policy::check(&parsed);
+    let mut checked = policy::check(&parsed);
+    checked
+        .diagnostics
+        .extend(Settings::findings(&parsed.config));
+    checked.diagnostics.sort_by_key(|finding| finding.span.line);
     let (file, source) = (&arguments.config, &parsed.source);
     let mut out = std::io::stdout().lock();
     match arguments.format {

@@ -1,4 +1,4 @@
-//! `postern crypto key generate …` and `postern crypto ca {authenticate|enroll|import|export} TRUSTPOINT …`.
+//! `postern crypto key {generate|zeroize} …` and `postern crypto ca {authenticate|enroll|import|export} TRUSTPOINT …`.
 //!
 //! The words after the trustpoint are those of the device, and so are the questions. Text to paste comes from standard
 //! input and ends with a line `quit` or with the input.
@@ -12,13 +12,19 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Outcome, check};
 use crate::config;
+use crate::enrol;
 use crate::pki::bundle::{self, Bundle};
+use crate::pki::certificate::KeyKind;
+use crate::pki::enrol::cms;
 use crate::pki::key::{DEFAULT_LABEL, Wanted};
 use crate::pki::settings::Enrolment;
 use crate::pki::trustpoint::{Role, State};
 use crate::pki::{Certificate, Date, Key, Settings, Trustpoint};
 use crate::runtime::clock;
 use crate::store::{self, Store};
+
+/// Over the network.
+mod network;
 
 const EXAMPLE: &str = "\
 Example:
@@ -29,7 +35,7 @@ Example:
   postern crypto --state state ca export cup_proxy identity-certificate";
 
 /// Where trustpoints are defined and kept.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Place {
     /// Directory of keys and certificates
     #[arg(long, value_name = "DIR", default_value = "/var/lib/postern")]
@@ -54,7 +60,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Topic {
-    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS]}`
+    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS]}`, or
+    /// `zeroize {rsa|ecdsa} [label L] [default] [noconfirm]`
     Key {
         #[arg(required = true, value_name = "WORD")]
         words: Vec<String>,
@@ -68,7 +75,7 @@ enum Topic {
 enum Ca {
     /// Take an authority's certificate, or one peer's own: `[fingerprint HEX] [nointeractive]`
     Authenticate(Words),
-    /// Get a certificate: `[noconfirm]`
+    /// Get a certificate: `[regenerate] [shared-secret VALUE | signing-certificate TRUSTPOINT] [noconfirm]`
     Enroll(Words),
     /// Take a certificate or a file: `certificate [nointeractive]` or `pkcs12 PASSPHRASE [nointeractive]`
     Import(Words),
@@ -91,6 +98,11 @@ impl Place {
         &self.state
     }
 
+    /// The store's file.
+    pub fn file(&self) -> PathBuf {
+        store::file_in(&self.state)
+    }
+
     /// Opens the store.
     pub fn open(&self) -> Result<Store, store::Error> {
         Store::open(&self.state, self.key_file.as_deref())
@@ -99,14 +111,72 @@ impl Place {
 
 /// Carries one command out.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let now = Date::from(clock::Clock::start().now());
+    let now = clock_now();
     match &arguments.topic {
+        Topic::Key { words } if words.first().is_some_and(|word| word == "zeroize") => {
+            zeroize(&arguments.place, words)
+        }
         Topic::Key { words } => generate(&arguments.place, words),
         Topic::Ca(Ca::Authenticate(words)) => authenticate(arguments, words, now),
         Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
         Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
         Topic::Ca(Ca::Export(words)) => export(arguments, words),
     }
+}
+
+fn clock_now() -> Date {
+    Date::from(clock::Clock::start().now())
+}
+
+/// `key zeroize {rsa|ecdsa} …`: without a label all keys of that kind, and certificates with them.
+fn zeroize(place: &Place, words: &[String]) -> Outcome {
+    let mut rest = words.iter().skip(1).map(String::as_str);
+    let kind = rest.next().unwrap_or_default().to_owned();
+    let (mut label, mut is_asked) = (None, true);
+    while let Some(word) = rest.next() {
+        match word {
+            "label" => label = Some(rest.next().ok_or_else(|| missing("a label"))?),
+            "default" => label = Some(DEFAULT_LABEL),
+            "noconfirm" => is_asked = false,
+            word => return usage(&format!("`{word}` is no word of this command")),
+        }
+    }
+    let is_meant = |key: &Key| match (kind.as_str(), key.kind()) {
+        ("rsa", KeyKind::Rsa(_)) | ("ecdsa", KeyKind::Ecdsa(_)) => {
+            label.is_none_or(|label| label == key.label)
+        }
+        _ => false,
+    };
+    if !["rsa", "ecdsa"].contains(&kind.as_str()) {
+        return usage("say `key zeroize {rsa|ecdsa} [label LABEL] [default] [noconfirm]`");
+    }
+    let keys = place.open()?.keys()?;
+    let meant: Vec<&Key> = keys.iter().filter(|key| is_meant(key)).collect();
+    if meant.is_empty() {
+        eprintln!("postern: there is no such key");
+        return Ok(ExitCode::from(1));
+    }
+    if is_asked {
+        println!("WARNING: certificates that belong to these keys are removed with them.");
+        if !ask("Do you really want to remove these keys?")? {
+            return Ok(ExitCode::from(1));
+        }
+    }
+    for key in meant {
+        let store = place.open()?;
+        for name in store.users_of(&key.label)? {
+            let mut trustpoint = store.trustpoint(&name)?;
+            trustpoint.forget(&key.label);
+            store.save(Some(&trustpoint), None)?;
+            println!(
+                "INFO: trustpoint {name} has no certificate of key {} any more",
+                key.label
+            );
+        }
+        store.zeroize(&key.label)?;
+        println!("INFO: key {} is removed", key.label);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `key generate {rsa|ecdsa} …`.
@@ -142,43 +212,82 @@ fn generate(place: &Place, words: &[String]) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn authenticate(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
-    let settings = arguments.settings(&words.trustpoint)?;
-    if let Enrolment::Network(_) = settings.enrolment {
-        return not_here(&settings.name);
-    }
-    let (mut expected, mut is_asked) = (None, true);
-    let mut rest = words.words.iter().map(String::as_str);
-    while let Some(word) = rest.next() {
-        match word {
-            "fingerprint" => {
-                let text = rest.next().ok_or_else(|| missing("a fingerprint"))?;
-                let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-                expected = Some(digits.to_ascii_lowercase());
+/// What is said of a certificate that is to be trusted.
+#[derive(Debug)]
+struct Confirmation {
+    /// Its fingerprint.
+    expected: Option<String>,
+    /// Questions are asked.
+    is_asked: bool,
+}
+
+impl Confirmation {
+    fn read(words: &[String]) -> Result<Self, Failure> {
+        let mut read = Self {
+            expected: None,
+            is_asked: true,
+        };
+        let mut rest = words.iter().map(String::as_str);
+        while let Some(word) = rest.next() {
+            match word {
+                "fingerprint" => {
+                    let text = rest.next().ok_or_else(|| missing("a fingerprint"))?;
+                    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+                    read.expected = Some(digits.to_ascii_lowercase());
+                }
+                "nointeractive" => read.is_asked = false,
+                word => {
+                    let text = format!("`{word}` is no word of this command");
+                    return Err(Failure::Usage(text));
+                }
             }
-            "nointeractive" => is_asked = false,
-            word => return usage(&format!("`{word}` is no word of this command")),
+        }
+        Ok(read)
+    }
+
+    /// Whether the certificate is the right one.
+    fn is_given(&self, certificate: &Certificate) -> Result<bool, Failure> {
+        let known = [certificate.sha1(), certificate.sha256()];
+        match &self.expected {
+            Some(expected) if !known.contains(expected) => {
+                eprintln!(
+                    "postern: the fingerprint is not {expected}: the certificate is not taken"
+                );
+                Ok(false)
+            }
+            // Whoever knows the fingerprint has accepted it.
+            Some(_) => Ok(true),
+            None if self.is_asked => ask("Do you accept this certificate?"),
+            None => Ok(true),
         }
     }
-    tell_paste("the base 64 encoded CA certificate", is_asked);
-    let certificate = Certificate::from_text(&paste()?)?;
+}
+
+fn authenticate(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
+    let settings = arguments.settings(&words.trustpoint)?;
+    let confirmation = Confirmation::read(&words.words)?;
+    let certificate = match &settings.enrolment {
+        Enrolment::Network(server) if network::tells_authorities(server) => {
+            if !confirmation.is_asked && confirmation.expected.is_none() {
+                // Nobody would have seen what comes over an open network.
+                return usage(
+                    "`nointeractive` needs `fingerprint`, since nothing else confirms what a server says",
+                );
+            }
+            network::fetch(arguments, server, &confirmation)?
+        }
+        _ => {
+            tell_paste("the base 64 encoded CA certificate", confirmation.is_asked);
+            Certificate::from_text(&paste()?)?
+        }
+    };
     println!("INFO: Certificate has the following attributes:");
     println!("Subject:             {}", certificate.subject);
     println!("Fingerprint SHA-1:   {}", certificate.sha1());
     println!("Fingerprint SHA-256: {}", certificate.sha256());
     tell_concerns(&certificate, now);
-    let known = [certificate.sha1(), certificate.sha256()];
-    match expected {
-        Some(expected) if !known.contains(&expected) => {
-            eprintln!("postern: the fingerprint is not {expected}: the certificate is not taken");
-            return Ok(ExitCode::from(1));
-        }
-        // Whoever knows the fingerprint has accepted it.
-        Some(_) => {}
-        None if is_asked && !ask("Do you accept this certificate?")? => {
-            return Ok(ExitCode::from(1));
-        }
-        None => {}
+    if !confirmation.is_given(&certificate)? {
+        return Ok(ExitCode::from(1));
     }
     let store = arguments.place.open()?;
     let mut trustpoint = store.trustpoint(&settings.name)?;
@@ -193,33 +302,33 @@ fn authenticate(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
 
 fn enroll(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
     let settings = arguments.settings(&words.trustpoint)?;
-    let is_asked = match words.words.as_slice() {
-        [] => true,
-        [word] if word == "noconfirm" => false,
-        _ => return usage("say `enroll TRUSTPOINT [noconfirm]`"),
-    };
+    let said = network::Said::read(&words.words)?;
+    if let Enrolment::Network(server) = settings.enrolment.clone() {
+        return network::enroll(arguments, settings, &server, said);
+    }
+    for note in &settings.notes {
+        println!("WARNING: {note}");
+    }
     let store = arguments.place.open()?;
     let mut trustpoint = store.trustpoint(&settings.name)?;
-    let (key, is_new) = key_for(&store, &settings)?;
+    let (key, is_new) = enrol::choose_key(&store, &settings, &trustpoint, said.regenerates)?;
     let new_key = is_new.then_some(&key);
-    match &settings.enrolment {
-        Enrolment::Network(_) => return not_here(&settings.name),
-        Enrolment::Own => {
-            if is_asked && !ask("Generate Self-Signed Certificate?")? {
-                return Ok(ExitCode::from(1));
-            }
-            trustpoint.sign_itself(&settings, &key, now)?;
-            store.save(Some(&trustpoint), new_key)?;
-            println!("The self-signed certificate of {} is there.", settings.name);
-        }
-        Enrolment::Terminal => {
-            if is_asked && !ask("Display Certificate Request to terminal?")? {
-                return Ok(ExitCode::from(1));
-            }
-            let request = trustpoint.request(&settings, &key)?;
-            store.save(Some(&trustpoint), new_key)?;
-            print!("{request}");
-        }
+    let is_own = settings.enrolment == Enrolment::Own;
+    let question = match is_own {
+        true => "Generate Self-Signed Certificate?",
+        false => "Display Certificate Request to terminal?",
+    };
+    if said.is_asked && !ask(question)? {
+        return Ok(ExitCode::from(1));
+    }
+    if is_own {
+        trustpoint.sign_itself(&settings, &key, now)?;
+        store.save(Some(&trustpoint), new_key)?;
+        println!("The self-signed certificate of {} is there.", settings.name);
+    } else {
+        let request = trustpoint.request(&settings, &key)?;
+        store.save(Some(&trustpoint), new_key)?;
+        print!("{request}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -230,12 +339,15 @@ fn import(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
     match given.as_slice() {
         ["certificate"] | ["certificate", "nointeractive"] => {
             tell_paste("the base 64 encoded certificate", given.len() == 1);
-            let certificate = Certificate::from_text(&paste()?)?;
-            tell_concerns(&certificate, now);
+            let answer = cms::certificates_of(&data()?)?;
             let store = arguments.place.open()?;
             let mut trustpoint = store.trustpoint(&settings.name)?;
-            let key = store.key_of(&trustpoint)?;
-            trustpoint.import(certificate, &key)?;
+            let key = store.wanted_key_of(&trustpoint)?;
+            trustpoint.import(&answer, &key, now)?;
+            trustpoint
+                .identity
+                .iter()
+                .for_each(|own| tell_concerns(own, now));
             store.save(Some(&trustpoint), None)?;
         }
         ["pkcs12", passphrase] | ["pkcs12", passphrase, "nointeractive"] => {
@@ -327,20 +439,6 @@ impl Arguments {
     }
 }
 
-/// The key that the trustpoint names, or the one for all that name none; only the latter is made on demand.
-fn key_for(store: &Store, settings: &Settings) -> Result<(Key, bool), Failure> {
-    let label = settings.key_label.as_deref().unwrap_or(DEFAULT_LABEL);
-    match store.key(label)? {
-        Some(key) => Ok((key, false)),
-        None if settings.key_label.is_none() => {
-            Ok((Key::generate(label, Wanted::Rsa(2048))?, true))
-        }
-        None => Err(Failure::Usage(format!(
-            "there is no key {label}: `postern crypto key generate rsa label {label}` makes it"
-        ))),
-    }
-}
-
 fn tell_concerns(certificate: &Certificate, now: Date) {
     for concern in certificate.concerns(now) {
         println!("WARNING: {concern}");
@@ -394,12 +492,6 @@ fn ask(question: &str) -> Result<bool, Failure> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "ye" | "yes"))
-}
-
-fn not_here(trustpoint: &str) -> Outcome {
-    Err(Failure::Usage(format!(
-        "trustpoint {trustpoint} enrols over the network, which is not there yet: use `enrollment terminal`"
-    )))
 }
 
 fn missing(what: &str) -> Failure {

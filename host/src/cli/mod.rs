@@ -77,6 +77,9 @@ pub enum Failure {
     /// A key or a certificate is not what it should be.
     #[error(transparent)]
     Pki(#[from] crate::pki::Error),
+    /// An authority's server gave no certificate.
+    #[error(transparent)]
+    Enrol(#[from] crate::enrol::Error),
     /// A running firewall has no answer.
     #[error(transparent)]
     Control(#[from] crate::control::client::Error),

@@ -16,6 +16,7 @@ use crate::config::ast::Config;
 use crate::config::{self, Severity};
 use crate::control::desk::Desk;
 use crate::control::server::Control;
+use crate::pki::Settings;
 use crate::policy::model::ClassId;
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
@@ -23,6 +24,8 @@ use crate::runtime::clock::{self, Clock};
 use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
 use crate::runtime::questions;
+use crate::runtime::renewal::{Keeper, Setup};
+use crate::tls::keys::Identity;
 use crate::tls::limits::{Limits, PROFILES, Profile};
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
@@ -120,6 +123,9 @@ fn serve(
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let overview = proxies.as_ref().map(|link| link.overview().clone());
+    let identities = overview.as_ref().map(|own| own.identities.clone());
+    let keeper = keep_certificates(arguments, &config, identities.unwrap_or_default());
+    let keeper = keeper.map_err(runtime::Error::Wait)?;
     let names = arguments.dry_run.iter();
     let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
     let mut live = Live::start(
@@ -153,7 +159,7 @@ fn serve(
         .map_err(|error| complain(&format!("`postern show` will not work: {error}")));
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
-    drop(control);
+    drop((control, keeper));
     for (reason, frames) in live.refused() {
         eprintln!("postern: {frames} frames did not reach the card: {reason}");
     }
@@ -161,6 +167,27 @@ fn serve(
     live.stop()?;
     eprintln!("postern: stopped; the card goes on with {conns} connections");
     Ok(())
+}
+
+/// Keeps what trustpoints have, unless there are none.
+fn keep_certificates(
+    arguments: &Arguments,
+    config: &Config,
+    identities: Vec<Identity>,
+) -> std::io::Result<Option<Keeper>> {
+    let (settings, _) = Settings::all(config);
+    if settings.is_empty() {
+        return Ok(None);
+    }
+    let place = arguments.place.clone();
+    let setup = Setup {
+        settings,
+        file: place.file(),
+        open: Box::new(move || place.open()),
+        identities,
+        log: Arc::new(|event: &crate::punt::Event| eprintln!("{event}")),
+    };
+    Keeper::start(setup).map(Some)
 }
 
 /// A model by its name.

@@ -7,7 +7,8 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use rcgen::{KeyPair, PublicKeyData, RsaKeySize};
+use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
+use rcgen::{KeyPair, PublicKeyData, RsaKeySize, SigningKey};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -121,31 +122,37 @@ impl Key {
         })
     }
 
+    /// Signs a message, with the digest that suits the key.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.with_signer(|signer| signer.sign(message))
+    }
+
+    /// Decrypts what was encrypted to this key (RSA, PKCS#1 v1.5). Only for messages whose sender was proved before:
+    /// otherwise it tells about the padding of any.
+    pub fn decrypt(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        if !matches!(self.kind, KeyKind::Rsa(_)) {
+            return Err(Error::Key(
+                "nothing can be encrypted to a key that is not RSA",
+            ));
+        }
+        let fail = |_| Error::Key("what was encrypted to this key cannot be decrypted");
+        let key = PrivateDecryptingKey::from_pkcs8(&self.pkcs8)
+            .map_err(|_| Error::Key("the key does not decrypt"))?;
+        let key = Pkcs1PrivateDecryptingKey::new(key).map_err(fail)?;
+        let mut plain = Zeroizing::new(vec![0; key.min_output_size()]);
+        let length = key.decrypt(encrypted, &mut plain).map_err(fail)?.len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+
     /// The key as it is stored: a nonce, then the sealed PKCS#8.
     pub fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, Error> {
-        let mut bytes = Zeroizing::new(self.pkcs8.to_vec());
-        // The tag must not make it move, or the old place would keep the key.
-        bytes.reserve_exact(AES_256_GCM.tag_len());
-        let nonce = sealer
-            .key
-            .seal_in_place_append_tag(bound_to(&self.label), &mut *bytes)
-            .map_err(|_| Error::Key("the key could not be sealed"))?;
-        Ok([nonce.as_ref().as_slice(), &bytes].concat())
+        sealer.seal(&self.label, &self.pkcs8)
     }
 
     /// Opens what [`Key::seal`] made.
     pub fn open(label: &str, sealed: &[u8], sealer: &Sealer) -> Result<Self, Error> {
-        let fail = || Error::Sealed(label.to_owned());
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(fail)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| fail())?;
-        let mut bytes = Zeroizing::new(rest.to_vec());
-        let opened = sealer
-            .key
-            .open_in_place(nonce, bound_to(label), &mut bytes)
-            .map_err(|_| fail())?
-            .len();
-        bytes.truncate(opened);
-        Self::from_pkcs8(label, bytes)
+        Self::from_pkcs8(label, sealer.open(label, sealed)?)
     }
 }
 
@@ -163,6 +170,33 @@ impl Sealer {
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes)
             .map_err(|_| Error::Key("the sealing key is not usable"))?;
         Ok(Self { key })
+    }
+
+    /// Seals a secret under a label: a nonce, then the sealed bytes.
+    pub fn seal(&self, label: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(secret.len() + AES_256_GCM.tag_len()));
+        // The tag must not make it move, or the old place would keep the secret.
+        bytes.extend_from_slice(secret);
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(bound_to(label), &mut *bytes)
+            .map_err(|_| Error::Key("the key could not be sealed"))?;
+        Ok([nonce.as_ref().as_slice(), &bytes].concat())
+    }
+
+    /// Opens what [`Sealer::seal`] made.
+    pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let fail = || Error::Sealed(label.to_owned());
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or_else(fail)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| fail())?;
+        let mut bytes = Zeroizing::new(rest.to_vec());
+        let opened = self
+            .key
+            .open_in_place(nonce, bound_to(label), &mut bytes)
+            .map_err(|_| fail())?
+            .len();
+        bytes.truncate(opened);
+        Ok(bytes)
     }
 }
 

@@ -12,12 +12,16 @@ pub mod date;
 pub mod certificate;
 /// Key pairs, and their sealed form.
 pub mod key;
+/// Signatures and digests of messages.
+pub mod signature;
 /// `crypto ca trustpoint`: settings.
 pub mod settings;
 /// Certificate requests and self-signed certificates.
 pub mod request;
 /// PEM and PKCS#12.
 pub mod bundle;
+/// Several certificates, brought into order.
+pub mod chain;
 /// Trustpoints and their states.
 pub mod trustpoint;
 /// Enrolment over the network: what to ask an authority's server, and what it answered.
@@ -66,6 +70,12 @@ pub enum Error {
     /// A PKCS#12 file cannot be read or written.
     #[error("PKCS#12: {0}")]
     Bundle(String),
+    /// Several certificates are not a chain.
+    #[error("certificate chain: {0}")]
+    Chain(String),
+    /// A signed or encrypted message cannot be made or read.
+    #[error("{0}")]
+    Message(String),
     /// A certificate or request could not be made.
     #[error("cannot make the {what}: {reason}")]
     Make {

@@ -59,6 +59,13 @@ pub fn parse(text: &str) -> Result<DistinguishedName, Error> {
     Ok(name)
 }
 
+/// Whether a subject name has `U=`, which people copy from a guide that means OU.
+pub fn has_misprint(text: &str) -> bool {
+    let parts = split(text).unwrap_or_default();
+    let mut words = parts.iter().filter_map(|part| part.split_once('='));
+    words.any(|(word, _)| word.trim().eq_ignore_ascii_case("u"))
+}
+
 /// RFC 5280 wants a country in two printable letters, and mail addresses in ASCII.
 fn encode(word: &str, value: String) -> Result<DnValue, &'static str> {
     match word {

@@ -4,8 +4,10 @@
 //! either side of a federation may dial, and carries a subjectAltName, since peers compare names with nothing else.
 
 use aws_lc_rs::rand;
+use der::Encode;
+use der::asn1::{Any, PrintableString, SetOfVec, Utf8StringRef};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    Attribute, BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber,
     SubjectPublicKeyInfo,
 };
@@ -16,11 +18,41 @@ use super::{Certificate, Date, Error, Key, Settings, name};
 const SELF_SIGNED_DAYS: i64 = 3652;
 /// How long a certificate made on the fly lives; it is made anew with each connection.
 const LOCAL_DAYS: i64 = 7;
+/// RFC 2985 §5.4.1.
+const CHALLENGE_PASSWORD: &[u64] = &[1, 2, 840, 113_549, 1, 9, 7];
 
 /// A request for a certificate, as PEM.
 pub fn request(settings: &Settings, key: &Key) -> Result<String, Error> {
     let params = params(settings)?;
     key.with_signer(|signer| params.serialize_request(signer)?.pem())
+}
+
+/// A request for a certificate, as DER; with the password by which an authority knows who asks (RFC 2985 §5.4.1).
+pub fn encoded(settings: &Settings, key: &Key, challenge: Option<&str>) -> Result<Vec<u8>, Error> {
+    let params = params(settings)?;
+    let attributes = match challenge {
+        Some(word) => vec![Attribute {
+            oid: CHALLENGE_PASSWORD,
+            values: challenge_value(word)?,
+        }],
+        None => Vec::new(),
+    };
+    let made =
+        key.with_signer(|signer| params.serialize_request_with_attributes(signer, attributes))?;
+    Ok(made.der().to_vec())
+}
+
+/// A set of one string: printable where it can be, since old servers read nothing else.
+fn challenge_value(word: &str) -> Result<Vec<u8>, Error> {
+    let value = PrintableString::new(word)
+        .and_then(|value| Any::encode_from(&value))
+        .or_else(|_| Any::encode_from(&Utf8StringRef::new(word)?));
+    value
+        .and_then(|value| SetOfVec::from_iter([value])?.to_der())
+        .map_err(|_| Error::Make {
+            what: "request",
+            reason: "the challenge password is too long".into(),
+        })
 }
 
 /// A certificate signed by its own key.
@@ -32,6 +64,16 @@ pub fn self_signed(settings: &Settings, key: &Key, now: Date) -> Result<Certific
     // As the device does: peers take it for the authority that signed it.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+    let made = key.with_signer(|signer| params.self_signed(signer))?;
+    Certificate::parse(made.der())
+}
+
+/// A certificate signed by its own key that is for showing who asks alone (RFC 8894 §2.3): no authority.
+pub fn own(settings: &Settings, key: &Key, now: Date) -> Result<Certificate, Error> {
+    let mut params = params(settings)?;
+    params.not_before = now.plus_days(-1).calendar();
+    params.not_after = now.plus_days(SELF_SIGNED_DAYS).calendar();
+    params.serial_number = Some(serial()?);
     let made = key.with_signer(|signer| params.self_signed(signer))?;
     Certificate::parse(made.der())
 }
@@ -77,6 +119,15 @@ fn params(settings: &Settings) -> Result<CertificateParams, Error> {
     Ok(params)
 }
 
+/// The host that the common name of a trustpoint stands for, if any.
+pub fn common_name_of(settings: &Settings) -> Result<Option<String>, Error> {
+    let subject = params(settings)?.distinguished_name;
+    Ok(match subject.get(&DnType::CommonName) {
+        Some(DnValue::Utf8String(name)) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 fn for_connections(params: &mut CertificateParams) {
     params.key_usages = vec![
         KeyUsagePurpose::DigitalSignature,
@@ -88,7 +139,7 @@ fn for_connections(params: &mut CertificateParams) {
     ];
 }
 
-/// Name, address and mail address of a trustpoint; with none of them, what its common name stands for.
+/// Name, address, mail address and SIP domains of a trustpoint; with none of them, what its common name stands for.
 fn own_alternatives(
     settings: &Settings,
     subject: &DistinguishedName,
@@ -102,6 +153,9 @@ fn own_alternatives(
     }
     if let Some(mail) = &settings.mail {
         names.push(SanType::Rfc822Name(ascii(mail)?));
+    }
+    for uri in &settings.uris {
+        names.push(SanType::URI(ascii(uri)?));
     }
     if names.is_empty() {
         let common = match subject.get(&DnType::CommonName) {
@@ -175,6 +229,7 @@ mod tests {
             fqdn: Some("cup.example.com".into()),
             subject: Some("cn=cup.example.com,o=Example".into()),
             address: Some([192, 0, 2, 1].into()),
+            uris: vec!["sip:example.com".into()],
             ..Settings::default()
         }
     }
@@ -196,6 +251,7 @@ mod tests {
             })
         );
         assert_eq!(made.names.hosts, ["cup.example.com"]);
+        assert_eq!(made.names.uris, ["sip:example.com"]);
         assert_eq!(made.names.addresses.len(), 1);
         assert_eq!(made.public_key, key.public_key());
         assert_eq!(made.concerns(NOW), Vec::<String>::new());

@@ -27,11 +27,16 @@ pub fn trustpoints<'a>(trustpoints: impl Iterator<Item = &'a Trustpoint>) -> Str
 
 fn write_trustpoint(out: &mut String, trustpoint: &Trustpoint) -> fmt::Result {
     let name = &trustpoint.name;
-    if trustpoint.is_pending {
+    if let Some(pending) = &trustpoint.pending {
+        // Only a server leaves something to be remembered.
+        let how = if pending.memo.is_empty() {
+            " terminal enrollment"
+        } else {
+            ""
+        };
         writeln!(out, "Certificate")?;
-        writeln!(out, "  Status: Pending terminal enrollment")?;
-        let key = trustpoint.key_label.as_deref().unwrap_or_default();
-        writeln!(out, "  Key pair: {key}")?;
+        writeln!(out, "  Status: Pending{how}")?;
+        writeln!(out, "  Key pair: {}", pending.key_label)?;
         writeln!(out, "  Associated Trustpoints: {name}\n")?;
     }
     if let Some(identity) = &trustpoint.identity {
@@ -79,6 +84,7 @@ fn write_summary(out: &mut String, trustpoint: &Trustpoint) -> fmt::Result {
     match trustpoint.state() {
         State::Enrolled => writeln!(out, "    Certificate configured.")?,
         State::Pending => writeln!(out, "    Enrollment pending.")?,
+        State::Renewing => writeln!(out, "    Certificate configured, renewal pending.")?,
         State::Authenticated | State::Defined => {}
     }
     writeln!(out)

@@ -26,6 +26,7 @@ use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned, Secured};
+use crate::tls::keys::Identity;
 use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
@@ -80,6 +81,7 @@ pub fn start(
         ));
     }
     let shown = shown(model, &proxies);
+    let identities = proxies.identities.clone();
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
@@ -117,6 +119,7 @@ pub fn start(
     let overview = Overview {
         sessions: adapter.asker(),
         proxies: shown,
+        identities,
     };
     Ok(Some(Link {
         adapter,
@@ -188,6 +191,8 @@ pub struct Overview {
     pub sessions: adapter::Asker,
     /// The proxies that serve, with the classes that lead to them.
     pub proxies: Vec<Named>,
+    /// What they show, to be renewed beneath them.
+    pub identities: Vec<Identity>,
 }
 
 impl Link {

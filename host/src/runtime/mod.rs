@@ -9,6 +9,8 @@ mod effects;
 pub mod proxies;
 /// The way from a running card to them and back.
 pub mod link;
+/// Certificates that stay valid.
+pub mod renewal;
 /// Inspection of what they carry.
 pub mod streams;
 /// Questions to it, from other threads.

@@ -22,6 +22,8 @@ pub struct Proxies {
     pub ready: BTreeMap<String, Arc<Proxy>>,
     /// What is wrong with the others, in words.
     pub faults: Vec<String>,
+    /// What those that serve show, to be renewed beneath them.
+    pub identities: Vec<Identity>,
 }
 
 /// Why one does not serve.
@@ -43,7 +45,10 @@ impl Proxies {
         for own in &settings {
             trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
-        let trust = Arc::new(Trust::new(trustpoints.values()));
+        let is_judge = |own: &&Settings| !own.is_for_others;
+        let judges = settings.iter().filter(is_judge);
+        let trust = judges.filter_map(|own| trustpoints.get(&own.name));
+        let trust = Arc::new(Trust::new(trust));
         let mut proxies = Self::default();
         for configured in &config.tls_proxies {
             let shelf = Shelf {
@@ -53,7 +58,8 @@ impl Proxies {
                 store,
             };
             match shelf.proxy(configured, &trust) {
-                Ok(proxy) => {
+                Ok((proxy, identities)) => {
+                    proxies.identities.extend(identities);
                     proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
                 }
                 Err(fault) => proxies.faults.push(fault.to_string()),
@@ -72,7 +78,11 @@ struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
-    fn proxy(&self, configured: &TlsProxy, trust: &Arc<Trust>) -> Result<Proxy, Fault> {
+    fn proxy(
+        &self,
+        configured: &TlsProxy,
+        trust: &Arc<Trust>,
+    ) -> Result<(Proxy, Vec<Identity>), Fault> {
         let identity = |name: &Option<Name>| {
             name.as_ref()
                 .map(|name| self.identity(&name.node))
@@ -83,7 +93,8 @@ impl Shelf<'_> {
             client: identity(&configured.client_trust_point)?,
             local: self.local(configured)?,
         };
-        Ok(Proxy::new(configured, parts, Arc::clone(trust))?)
+        let shown = parts.server.iter().chain(&parts.client).cloned().collect();
+        Ok((Proxy::new(configured, parts, Arc::clone(trust))?, shown))
     }
 
     fn identity(&self, name: &str) -> Result<Identity, Fault> {
@@ -215,7 +226,7 @@ tls-proxy wrong
             load().faults,
             [
                 "tls-proxy x_to_y: trustpoint ent_y is not enrolled",
-                "tls-proxy phones: there is no key phone_key: `crypto key generate` makes one",
+                "tls-proxy phones: there is no key phone_key: `postern crypto key generate rsa label phone_key` makes it",
                 nothing,
                 wrong,
             ]

@@ -4,7 +4,28 @@
 //! ask the server next, how long to wait, and at the end certificates. Whoever drives a protocol owns the HTTP client,
 //! the clock and the store.
 
+/// What every protocol is told.
+pub mod order;
+/// Signed and encrypted messages, and bundles of certificates.
+pub mod cms;
+/// SCEP.
+pub mod scep;
+/// EST.
+pub mod est;
+/// When to ask for the next certificate.
+pub mod schedule;
+/// CMP.
+pub mod cmp;
+/// Whether what was issued can be used.
+pub mod judge;
+
+#[cfg(test)]
+pub(super) mod testing;
+
 use super::{Certificate, Date, Error};
+
+pub use judge::accept;
+pub use order::{Identity, Order, Proof};
 
 /// Most bytes of an answer that anybody reads; a chain of certificates is a few thousand.
 pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -52,7 +73,8 @@ pub enum Next {
     Wait(Option<u32>),
     /// The authority's certificates, not yet trusted: the operator, or a fingerprint, confirms them.
     Authorities(Vec<Certificate>),
-    /// The certificate, and those between it and the authority, nearest first.
+    /// The certificate, and those between it and the authority, nearest first; the authority itself where the server
+    /// proved that it is the right one before any was confirmed. [`accept`] judges them.
     Issued(Vec<Certificate>),
 }
 

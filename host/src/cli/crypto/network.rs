@@ -1,0 +1,154 @@
+//! `crypto ca authenticate` and `crypto ca enroll` for a trustpoint that enrols over the network.
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+
+use super::{Arguments, Confirmation, ask, clock_now, missing, usage};
+use crate::cli::{Failure, Outcome};
+use crate::enrol::{self, Desk, Wish};
+use crate::pki::settings::{Secret, Server, Via};
+use crate::pki::{Certificate, Settings};
+
+/// What is said behind `enroll TRUSTPOINT`.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Nothing is asked.
+    pub is_asked: bool,
+    /// `regenerate`.
+    pub regenerates: bool,
+    /// `shared-secret`.
+    pub secret: Option<String>,
+    /// `signing-certificate`.
+    pub signer: Option<String>,
+}
+
+impl Said {
+    /// Reads `[regenerate] [{shared-secret VALUE | signing-certificate TRUSTPOINT}] [noconfirm]`.
+    pub fn read(words: &[String]) -> Result<Self, Failure> {
+        let mut said = Self {
+            is_asked: true,
+            ..Self::default()
+        };
+        let mut rest = words.iter().map(String::as_str);
+        while let Some(word) = rest.next() {
+            match word {
+                "noconfirm" => said.is_asked = false,
+                "regenerate" => said.regenerates = true,
+                "shared-secret" => {
+                    let secret = rest.next().ok_or_else(|| missing("the secret"))?;
+                    said.secret = Some(secret.to_owned());
+                }
+                "signing-certificate" => {
+                    let signer = rest.next().ok_or_else(|| missing("a trustpoint"))?;
+                    said.signer = Some(signer.to_owned());
+                }
+                _ => {
+                    return Err(Failure::Usage(
+                        "say `enroll TRUSTPOINT [regenerate] [{shared-secret VALUE | signing-certificate TRUSTPOINT}] [noconfirm]`"
+                            .into(),
+                    ));
+                }
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// Whether the server says who its authority is.
+pub fn tells_authorities(server: &Server) -> bool {
+    matches!(server.protocol, Via::Scep | Via::Est)
+}
+
+/// Fetches the authority's certificate.
+pub fn fetch(
+    arguments: &Arguments,
+    server: &Server,
+    confirmation: &Confirmation,
+) -> Result<Certificate, Failure> {
+    let open = || arguments.place.open();
+    let desk = Desk {
+        open: &open,
+        now: &clock_now,
+    };
+    let found = block_on(enrol::authorities(&desk, server))??;
+    let chosen = enrol::anchor(&found, confirmation.expected.as_deref());
+    chosen.cloned().ok_or_else(|| {
+        Failure::Usage(match &confirmation.expected {
+            Some(expected) => format!(
+                "no certificate of {} has the fingerprint {expected}: none is taken",
+                server.url
+            ),
+            None => format!("{} has no authority's certificate", server.url),
+        })
+    })
+}
+
+/// Gets a certificate, or asks for one that is awaited.
+pub fn enroll(
+    arguments: &Arguments,
+    mut settings: Settings,
+    server: &Server,
+    said: Said,
+) -> Outcome {
+    for note in &settings.notes {
+        println!("WARNING: {note}");
+    }
+    if let Some(secret) = said.secret {
+        settings.password = Some(Secret::new(secret.into_bytes()));
+    }
+    if said.is_asked {
+        if server.protocol == Via::Scep && settings.password.is_none() {
+            settings.password = challenge()?;
+        }
+        if !ask("Request certificate from CA?")? {
+            return Ok(ExitCode::from(1));
+        }
+    }
+    let open = || arguments.place.open();
+    let desk = Desk {
+        open: &open,
+        now: &clock_now,
+    };
+    let wish = Wish {
+        regenerates: said.regenerates,
+        signer: said.signer,
+    };
+    let outcome = block_on(enrol::enrol(&desk, &settings, &wish))??;
+    println!("{outcome}");
+    match outcome {
+        enrol::Outcome::Enrolled(trustpoint) => {
+            if let Some(identity) = &trustpoint.identity {
+                super::tell_concerns(identity, clock_now());
+            }
+        }
+        enrol::Outcome::Waiting(_) => println!(
+            "The certificate request is pending: the same command asks for it, and so does a running firewall."
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The password that the authority is told, typed twice and kept nowhere; empty for none.
+fn challenge() -> Result<Option<Secret>, Failure> {
+    let line = |prompt: &str| -> Result<String, Failure> {
+        print!("{prompt}: ");
+        std::io::stdout().flush()?;
+        let mut typed = String::new();
+        std::io::stdin().lock().read_line(&mut typed)?;
+        Ok(typed.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let (first, second) = (line("Password")?, line("Re-enter password")?);
+    if first != second {
+        return usage("the passwords differ").map(|_| None);
+    }
+    Ok(Some(first)
+        .filter(|typed| !typed.is_empty())
+        .map(|typed| Secret::new(typed.into_bytes())))
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
+}

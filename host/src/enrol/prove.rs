@@ -1,0 +1,217 @@
+//! Proof that a name is ours, for whoever looks: a file (RFC 8555 §8.3), a certificate (RFC 8737), a record (RFC 8555 §8.4).
+//!
+//! Comes in: what is to be found. It is there until [`Stage::clear`], or until the stage is dropped; records only the
+//! former takes away, since a program does it.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::pki;
+
+/// What is to be found.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A file under `/.well-known/acme-challenge/`.
+    File {
+        /// Its name.
+        token: String,
+        /// What is in it.
+        text: String,
+    },
+    /// A certificate with an extension.
+    Certificate {
+        /// The name, or address, that is proved.
+        name: String,
+        /// What the extension holds.
+        digest: Vec<u8>,
+    },
+    /// A TXT record.
+    Record {
+        /// The program that sets it.
+        hook: String,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// Where proofs are shown.
+#[derive(Default)]
+pub struct Stage {
+    shown: Vec<JoinHandle<()>>,
+    records: Vec<(String, String, String)>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for task in &self.shown {
+            task.abort();
+        }
+    }
+}
+
+impl Stage {
+    /// Shows a proof. A second one of the same kind takes the place of the first: they are looked at one by one.
+    pub async fn show(&mut self, proof: Proof) -> Result<(), super::Error> {
+        match proof {
+            Proof::File { token, text } => {
+                let listener = self.listen(HTTP_PORT).await?;
+                self.shown
+                    .push(tokio::spawn(serve_file(listener, token, text)));
+            }
+            Proof::Certificate { name, digest } => {
+                let acceptor = acceptor(&name, &digest)?;
+                let listener = self.listen(HTTPS_PORT).await?;
+                self.shown
+                    .push(tokio::spawn(serve_certificate(listener, acceptor)));
+            }
+            Proof::Record { hook, name, value } => {
+                run(&hook, "set", &name, &value).await?;
+                self.records.push((hook, name, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows nothing any more.
+    pub async fn clear(mut self) -> Result<(), super::Error> {
+        for (hook, name, value) in std::mem::take(&mut self.records) {
+            run(&hook, "clear", &name, &value).await?;
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self, port: u16) -> Result<TcpListener, super::Error> {
+        for task in self.shown.drain(..) {
+            task.abort();
+            // It ends at its next step; the port is free when it has.
+            let _ = task.await;
+        }
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+            .await
+            .map_err(|error| fault(format!("port {port} cannot be listened on: {error}")))
+    }
+}
+
+async fn serve_file(listener: TcpListener, token: String, text: String) {
+    let wanted = format!("GET /.well-known/acme-challenge/{token} HTTP/1.1");
+    loop {
+        // A connection that was given up before it was taken is no reason to stop.
+        if let Ok((stream, _)) = listener.accept().await {
+            let answered = answer(stream, &wanted, &text);
+            // Whoever is slow or breaks off gets nothing.
+            let _ = tokio::time::timeout(LOOK_TIME, answered).await;
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, wanted: &str, text: &str) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    let mut limited = (&mut stream).take(MOST_REQUEST_BYTES);
+    limited.read_line(&mut line).await?;
+    let is_wanted = line.trim_end() == wanted;
+    // The rest is read, or closing would reset the answer away.
+    while !["", "\r\n", "\n"].contains(&line.as_str()) {
+        line.clear();
+        limited.read_line(&mut line).await?;
+    }
+    let (status, body) = match is_wanted {
+        true => ("200 OK", text),
+        false => ("404 Not Found", ""),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let stream = stream.get_mut();
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+async fn serve_certificate(listener: TcpListener, acceptor: TlsAcceptor) {
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            let shown = async {
+                let mut stream = acceptor.accept(stream).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(LOOK_TIME, shown).await;
+        }
+    }
+}
+
+/// RFC 8737 §3: a certificate signed by its own key, for `acme-tls/1` alone.
+fn acceptor(name: &str, digest: &[u8]) -> Result<TlsAcceptor, super::Error> {
+    let made = || -> Result<ServerConfig, Box<dyn std::error::Error>> {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        let mut params = CertificateParams::new(vec![name.to_owned()])?;
+        params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
+        let certificate = params.self_signed(&key)?;
+        let key = any_supported_type(&PrivateKeyDer::try_from(key.serialize_der())?)?;
+        // Not by the library's shorter way, which reads the certificate and stops at the extension it does not know.
+        let shown = CertifiedKey::new(vec![certificate.der().clone()], key);
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        config.alpn_protocols = vec![b"acme-tls/1".to_vec()];
+        Ok(config)
+    };
+    let config = made().map_err(|error| fault(format!("no certificate to show: {error}")))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// `HOOK {set|clear} NAME VALUE`.
+async fn run(hook: &str, verb: &str, name: &str, value: &str) -> Result<(), super::Error> {
+    let mut command = Command::new(hook);
+    command.args([verb, name, value]).kill_on_drop(true);
+    let output = tokio::time::timeout(HOOK_TIME, command.output()).await;
+    let output = output
+        .map_err(|_| fault(format!("{hook} {verb} takes too long")))?
+        .map_err(|error| fault(format!("{hook} cannot be run: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or_default();
+    Err(fault(format!(
+        "{hook} {verb} failed ({}): {said}",
+        output.status
+    )))
+}
+
+fn fault(reason: String) -> super::Error {
+    super::Error::Pki(pki::Error::Enrol {
+        protocol: "ACME",
+        reason,
+    })
+}
+
+/// RFC 8555 §8.3.
+const HTTP_PORT: u16 = 80;
+/// RFC 8737 §3.
+const HTTPS_PORT: u16 = 443;
+/// How long one look may take.
+const LOOK_TIME: Duration = Duration::from_secs(10);
+/// How long a program may take to set a record.
+const HOOK_TIME: Duration = Duration::from_secs(60);
+/// Longest request that is read.
+const MOST_REQUEST_BYTES: u64 = 8192;

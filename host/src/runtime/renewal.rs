@@ -1,0 +1,310 @@
+//! Keeps the certificates of a running firewall valid.
+//!
+//! A thread of its own looks at the store when it changes and when something is due: it asks authorities for the next
+//! certificates, hands every new one to the proxies, whoever got it, and says what an operator should know. Connections
+//! that are open keep what they began with. It ends when it is dropped, in the middle of an enrolment too: the store is
+//! whole at every moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::rand;
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+pub use super::streams::Log;
+use crate::enrol::{self, Desk, Outcome, Wish};
+use crate::pki::enrol::schedule::{self, Attempts, Task};
+use crate::pki::settings::Enrolment;
+use crate::pki::{Date, Settings, Trustpoint};
+use crate::punt::Event;
+use crate::store::{self, Store};
+use crate::tls::keys::Identity;
+
+/// What it works with.
+pub struct Setup {
+    /// The trustpoints that are configured.
+    pub settings: Vec<Settings>,
+    /// Opens the store.
+    pub open: Box<dyn Fn() -> Result<Store, store::Error> + Send + Sync>,
+    /// The store's file.
+    pub file: PathBuf,
+    /// What the proxies show.
+    pub identities: Vec<Identity>,
+    /// Takes what happened.
+    pub log: Log,
+}
+
+/// A thread that keeps certificates.
+pub struct Keeper {
+    /// Dropped, it ends the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Keeper {
+    /// Starts it.
+    pub fn start(setup: Setup) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("certificates".into())
+            .spawn(move || {
+                let mut desk = Keeping::new(setup);
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = desk.keep() => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+/// What is known of a trustpoint.
+#[derive(Default)]
+struct Known {
+    attempts: Attempts,
+    /// When an operator was warned last.
+    told: Option<Date>,
+    /// Fingerprint of the certificate that attempts are counted for.
+    fingerprint: String,
+    /// The authority was asked for its window.
+    has_asked: bool,
+}
+
+struct Keeping {
+    setup: Setup,
+    known: BTreeMap<String, Known>,
+    seed: u64,
+    /// When the store was changed, as it was seen last.
+    seen: Option<SystemTime>,
+    /// What was wrong with the store when it was read last.
+    fault: Option<String>,
+}
+
+impl Keeping {
+    fn new(setup: Setup) -> Self {
+        let mut seed = [0; 8];
+        // Without random numbers all firewalls renew at once, which is no reason not to renew.
+        let _ = rand::fill(&mut seed);
+        Self {
+            setup,
+            known: BTreeMap::new(),
+            seed: u64::from_le_bytes(seed),
+            seen: None,
+            fault: None,
+        }
+    }
+
+    async fn keep(&mut self) {
+        loop {
+            let next = match self.look() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.tell_fault(error.to_string());
+                    None
+                }
+            };
+            match next {
+                Some((name, task)) if task.at() <= now() => self.carry_out(&name, task).await,
+                next => self.rest(next.map(|(_, task)| task.at())).await,
+            }
+        }
+    }
+
+    /// Reads the store: hands new certificates over, drops what is not needed any more. Returns what is due first.
+    fn look(&mut self) -> Result<Option<(String, Task)>, store::Error> {
+        let now = now();
+        let store = (self.setup.open)()?;
+        let mut first: Option<(String, Task)> = None;
+        for settings in &self.setup.settings {
+            let mut trustpoint = store.trustpoint(&settings.name)?;
+            let known = self.known.entry(settings.name.clone()).or_default();
+            known.notice(&trustpoint);
+            hand_over(&self.setup.identities, &store, &trustpoint)?;
+            settle(&self.setup.identities, &store, &mut trustpoint, now)?;
+            let identity = trustpoint.identity.as_ref();
+            let warned =
+                identity.and_then(|own| schedule::warning(&settings.name, own, now, known.told));
+            if let Some(text) = warned {
+                known.told = Some(now);
+                (self.setup.log)(&event(1, 717_054, text));
+            }
+            let task = schedule::next(&trustpoint, settings, &known.attempts, now, self.seed);
+            if let Some(task) = task
+                && first
+                    .as_ref()
+                    .is_none_or(|(_, other)| task.at() < other.at())
+            {
+                first = Some((settings.name.clone(), task));
+            }
+        }
+        drop(store);
+        self.seen = self.changed();
+        self.fault = None;
+        Ok(first)
+    }
+
+    async fn carry_out(&mut self, name: &str, task: Task) {
+        let Some(settings) = self.setup.settings.iter().find(|own| own.name == name) else {
+            return;
+        };
+        let desk = Desk {
+            open: &*self.setup.open,
+            now: &now,
+        };
+        let regenerates = settings.renewal.is_some_and(|own| own.regenerates);
+        let wish = Wish {
+            regenerates: regenerates && matches!(task, Task::Renew(_)),
+            signer: None,
+        };
+        let outcome = enrol::enrol(&desk, settings, &wish).await;
+        let known = self.known.entry(name.to_owned()).or_default();
+        known.attempts.last = Some(now());
+        known.attempts.failures = known.attempts.failures.saturating_add(1);
+        known.attempts.named = None;
+        let said = match outcome {
+            Ok(Outcome::Waiting(seconds)) => {
+                known.attempts.named = seconds;
+                return;
+            }
+            Ok(outcome @ Outcome::Enrolled(_)) => event(6, 717_056, outcome.to_string()),
+            Err(error) => event(
+                3,
+                717_057,
+                format!("The certificate of trustpoint {name} could not be renewed: {error}"),
+            ),
+        };
+        (self.setup.log)(&said);
+    }
+
+    /// Waits until something is due, or the store was changed by somebody else.
+    async fn rest(&mut self, until: Option<Date>) {
+        self.ask_windows().await;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let is_due = until.is_some_and(|until| until <= now());
+            if is_due || self.fault.is_some() || self.changed() != self.seen {
+                return;
+            }
+        }
+    }
+
+    /// Asks authorities that suggest a time (ACME), once for each certificate.
+    async fn ask_windows(&mut self) {
+        for settings in &self.setup.settings {
+            let is_kept = settings.renewal.is_some();
+            let known = self.known.entry(settings.name.clone()).or_default();
+            if !matches!(&settings.enrolment, Enrolment::Network(_)) || !is_kept || known.has_asked
+            {
+                continue;
+            }
+            known.has_asked = true;
+            let desk = Desk {
+                open: &*self.setup.open,
+                now: &now,
+            };
+            // An authority that does not answer is asked when there is the next certificate: there is another rule.
+            known.attempts.window = enrol::window(&desk, settings).await.unwrap_or_default();
+        }
+    }
+
+    fn changed(&self) -> Option<SystemTime> {
+        let about = std::fs::metadata(&self.setup.file).ok()?;
+        about.modified().ok()
+    }
+
+    fn tell_fault(&mut self, fault: String) {
+        if self.fault.as_ref() != Some(&fault) {
+            let text = format!("Certificates cannot be kept: {fault}");
+            (self.setup.log)(&event(3, 717_057, text));
+        }
+        self.fault = Some(fault);
+    }
+}
+
+impl Known {
+    /// With another certificate everything begins anew.
+    fn notice(&mut self, trustpoint: &Trustpoint) {
+        let fingerprint = trustpoint.identity.as_ref().map(|own| own.sha256());
+        let fingerprint = fingerprint.unwrap_or_default();
+        if fingerprint != self.fingerprint {
+            *self = Self {
+                fingerprint,
+                ..Self::default()
+            };
+        }
+    }
+}
+
+/// Shows the certificate of a trustpoint, if another is shown.
+fn hand_over(
+    identities: &[Identity],
+    store: &Store,
+    trustpoint: &Trustpoint,
+) -> Result<(), store::Error> {
+    let Some(identity) = &trustpoint.identity else {
+        return Ok(());
+    };
+    for shown in identities
+        .iter()
+        .filter(|own| own.trustpoint == trustpoint.name)
+    {
+        if !shown.shows(identity) {
+            let key = store.key_of(trustpoint)?;
+            shown.renew(&Identity::new(trustpoint, &key)?);
+        }
+    }
+    Ok(())
+}
+
+/// Drops the certificate before this one, when this one has been shown to a peer or that one has expired.
+fn settle(
+    identities: &[Identity],
+    store: &Store,
+    trustpoint: &mut Trustpoint,
+    now: Date,
+) -> Result<(), store::Error> {
+    let is_over = trustpoint.previous.as_ref().is_some_and(|previous| {
+        let mut shown = identities
+            .iter()
+            .filter(|own| own.trustpoint == trustpoint.name);
+        previous.identity.not_after < now || shown.any(Identity::is_used)
+    });
+    if is_over {
+        let needless = trustpoint.settle();
+        store.change(Some(trustpoint), None, needless.as_deref())?;
+    }
+    Ok(())
+}
+
+fn event(severity: u8, id: u32, text: String) -> Event {
+    Event { severity, id, text }
+}
+
+/// What the machine's clock says now, which somebody may have set right.
+fn now() -> Date {
+    Date::from(Clock::start().now())
+}
+
+/// How often the store's file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
