@@ -133,7 +133,9 @@ impl Client {
             {
                 return read(&at, response).await;
             }
-            at = redirect(ask, &at, &response)?;
+            let location = response.headers().get(LOCATION);
+            let location = location.and_then(|value| value.to_str().ok());
+            at = redirect(ask.body.is_some(), &at, response.status(), location)?;
         }
         Err(Error::Url {
             url: ask.url.clone(),
@@ -188,8 +190,13 @@ impl Client {
     }
 }
 
-/// Where a redirect leads.
-fn redirect(ask: &Ask, from: &Uri, response: &Response<Incoming>) -> Result<Uri, Error> {
+/// Where a redirect of a request leads, which `posts` or asks.
+fn redirect(
+    posts: bool,
+    from: &Uri,
+    status: StatusCode,
+    location: Option<&str>,
+) -> Result<Uri, Error> {
     let refuse = |reason| Error::Url {
         url: from.to_string(),
         reason,
@@ -198,15 +205,12 @@ fn redirect(ask: &Ask, from: &Uri, response: &Response<Incoming>) -> Result<Uri,
         StatusCode::TEMPORARY_REDIRECT,
         StatusCode::PERMANENT_REDIRECT,
     ];
-    if ask.body.is_some() && !keeps_method.contains(&response.status()) {
+    if posts && !keeps_method.contains(&status) {
         return Err(refuse(
             "the server redirects a request that it should have taken",
         ));
     }
-    let location = response.headers().get(LOCATION);
-    let location = location
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(|| refuse("the server redirects, but not where to"))?;
+    let location = location.ok_or_else(|| refuse("the server redirects, but not where to"))?;
     let to = if location.starts_with('/') && !location.starts_with("//") {
         let mut parts = from.clone().into_parts();
         parts.path_and_query = location.parse().ok();
@@ -388,4 +392,28 @@ fn base64(bytes: &[u8]) -> String {
         .lines()
         .filter(|line| !line.starts_with('-'))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_with_https_and_a_path_stays_with_its_host() {
+        let to = |from: &str, location| {
+            let from = parse(from).expect("an address");
+            redirect(false, &from, StatusCode::FOUND, location).map(|to| to.to_string())
+        };
+        let secure = "https://a.example:8443/x?y";
+        assert_eq!(
+            to(secure, Some("/z")).ok().as_deref(),
+            Some("https://a.example:8443/z")
+        );
+        let other = "https://b.example/z";
+        assert_eq!(to(secure, Some(other)).ok().as_deref(), Some(other));
+        let down = to(secure, Some("http://a.example:8443/z")).expect_err("open");
+        assert!(down.to_string().contains("from https to http"), "{down}");
+        assert!(to("http://a.example/", Some(other)).is_ok());
+        assert!(to(secure, None).is_err());
+    }
 }
