@@ -5,6 +5,11 @@ use std::net::Ipv4Addr;
 use super::{Error, name};
 use crate::config::ast::{Config, Kept};
 
+/// Revocation: which checks, in which order.
+pub mod revocation;
+
+pub use revocation::Revocation;
+
 /// How a certificate is got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Enrolment {
@@ -36,6 +41,8 @@ pub struct Settings {
     pub key_label: Option<String>,
     /// `proxy-ldc-issuer`: it may sign certificates made on the fly.
     pub may_sign_local: bool,
+    /// `revocation-check` and what belongs to it.
+    pub revocation: Revocation,
 }
 
 impl Settings {
@@ -55,10 +62,12 @@ impl Settings {
             name: name.to_owned(),
             ..Self::default()
         };
-        let mut has_fqdn = false;
+        let (mut has_fqdn, mut in_crl) = (false, false);
         for line in &kept.body {
             has_fqdn |= line.node.starts_with("fqdn ");
-            if let Err(reason) = settings.apply(&line.node) {
+            let taken = settings.revocation.apply(&line.node, in_crl);
+            in_crl |= line.node == "crl configure";
+            if let Err(reason) = taken.unwrap_or_else(|| settings.apply(&line.node)) {
                 errors.push(Error::Line {
                     trustpoint: name.to_owned(),
                     line: line.node.clone(),
