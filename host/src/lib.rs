@@ -29,6 +29,8 @@ pub mod tls;
 pub mod show;
 /// io: what must survive a restart.
 pub mod store;
+/// io: asking authorities' servers.
+pub mod enrol;
 /// io: reaching a PCI function through VFIO-shaped calls.
 pub mod vfio;
 /// io: the card driver: bring-up, tables, counters, punt and inject.

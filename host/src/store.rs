@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 use crate::pki::key::Sealer;
 use crate::pki::{self, Certificate, Key, Trustpoint};
 
+/// Revocation lists that were fetched.
+mod lists;
+
 /// Label → sealed key.
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
 /// Trustpoint, part, number → certificate.

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use host::pki::revocation::Standing;
+use host::pki::settings::Revocation;
+use host::pki::settings::revocation::{Method, Policy};
 use host::pki::{Certificate, Date, Trustpoint};
 use host::tls::verify::Usage;
 use host::tls::{Trust, identity};
@@ -124,7 +128,10 @@ fn verify(case: &Value) -> Result<(), String> {
             trustpoints.push(trustpoint);
         }
     }
-    let trust = Trust::new(trustpoints.iter());
+    let revocation = revocation(case);
+    let trust =
+        Trust::new(trustpoints.iter()).checking(Arc::default(), |_| Some(revocation.clone()));
+    let now = time(&case["validation_time"]);
     let mut between = Vec::new();
     for pem in case["untrusted_intermediates"]
         .as_array()
@@ -135,8 +142,19 @@ fn verify(case: &Value) -> Result<(), String> {
     }
     let own = read(&case["peer_certificate"]).map_err(|error| error.to_string())?;
     let peer = trust
-        .verify(&own.der, &between, usage, time(&case["validation_time"]))
+        .verify(&own.der, &between, usage, now)
         .map_err(|distrust| distrust.to_string())?;
+    let ledger = trust.ledger();
+    // Each place is asked once: what it answered is remembered.
+    while let Standing::Asked(questions) = ledger.judge(&peer.path, &revocation, now) {
+        for question in questions {
+            let list = list(case, &question.ask.url);
+            let _ = ledger.learn(&question, Ok(&list), now);
+        }
+    }
+    if let Standing::Refused(trouble) = ledger.judge(&peer.path, &revocation, now) {
+        return Err(trouble.to_string());
+    }
     let name = &case["expected_peer_name"];
     match name["kind"].as_str() {
         Some("DNS") if !peer.is_pinned => {
@@ -147,6 +165,34 @@ fn verify(case: &Value) -> Result<(), String> {
             }
         }
         _ => Ok(()),
+    }
+}
+
+/// Lists are checked where a case brings some: they are what the configuration names.
+fn revocation(case: &Value) -> Revocation {
+    let mut settings = Revocation::default();
+    let count = case["crls"].as_array().map_or(0, Vec::len);
+    if count > 0 {
+        settings.ladder = vec![Method::Crl];
+        settings.crl.policy = Policy::Static;
+        settings.crl.urls = (0..count)
+            .map(|at| (at as u8, format!("http://limbo.example/{at}")))
+            .collect();
+    }
+    settings
+}
+
+/// A list of a case, by its place.
+fn list(case: &Value, url: &str) -> host::pki::enrol::Answer {
+    let at = url
+        .rsplit('/')
+        .next()
+        .and_then(|at| at.parse::<usize>().ok());
+    let pem = &case["crls"][at.expect("a number")];
+    host::pki::enrol::Answer {
+        status: 200,
+        body: pem.as_str().unwrap_or_default().into(),
+        ..Default::default()
     }
 }
 

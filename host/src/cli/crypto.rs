@@ -3,6 +3,9 @@
 //! The words after the trustpoint are those of the device, and so are the questions. Text to paste comes from standard
 //! input and ends with a line `quit` or with the input.
 
+/// Revocation lists.
+mod revocation;
+
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +32,7 @@ Example:
   postern crypto --state state ca export cup_proxy identity-certificate";
 
 /// Where trustpoints are defined and kept.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Place {
     /// Directory of keys and certificates
     #[arg(long, value_name = "DIR", default_value = "/var/lib/postern")]
@@ -74,6 +77,11 @@ enum Ca {
     Import(Words),
     /// Print a certificate or a file: `identity-certificate` or `pkcs12 PASSPHRASE`
     Export(Words),
+    /// Fetch the revocation lists about a trustpoint's certificates: `request TRUSTPOINT`
+    Crl {
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -106,6 +114,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
         Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
         Topic::Ca(Ca::Export(words)) => export(arguments, words),
+        Topic::Ca(Ca::Crl { words }) => revocation::request(arguments, words, now),
     }
 }
 
@@ -413,10 +422,15 @@ fn usage(text: &str) -> Outcome {
 /// Prints what is stored.
 pub fn show(place: &Place, words: &[&str]) -> Outcome {
     use crate::pki::show::{certificates, trustpoints};
+    if let ["ca", "crls", name @ ..] = words
+        && name.len() < 2
+    {
+        return revocation::lists(place, name.first().copied());
+    }
     let (print, name): (fn(_) -> _, _) = match words {
         ["ca", "certificates", name @ ..] if name.len() < 2 => (certificates, name.first()),
         ["ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
-        _ => return usage("say `show crypto ca {certificates | trustpoints} [TRUSTPOINT]`"),
+        _ => return usage("say `show crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]`"),
     };
     let all = place.open()?.trustpoints()?;
     let is_meant = |own: &&Trustpoint| name.is_none_or(|name| *name == own.name);

@@ -18,7 +18,7 @@ Example:
   postern show crypto ca certificates --state state
 
 Of what is stored:
-  crypto ca {certificates | trustpoints} [TRUSTPOINT]
+  crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]
 Of a running firewall:
   conn [detail] [address A]              connections
   xlate                                  dynamic translations

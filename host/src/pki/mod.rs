@@ -22,6 +22,8 @@ pub mod bundle;
 pub mod trustpoint;
 /// Enrolment over the network: what to ask an authority's server, and what it answered.
 pub mod enrol;
+/// Whether a certificate was revoked.
+pub mod revocation;
 /// `show crypto ca`.
 pub mod show;
 

@@ -6,9 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::answers::Own;
 use crate::config::ast::Config;
 use crate::config::ast::tls_proxy::TlsProxy;
 use crate::config::source::Name;
+use crate::pki::revocation::Ledger;
+use crate::pki::settings::Revocation;
+use crate::pki::settings::revocation::Method;
 use crate::pki::{self, Settings, Trustpoint};
 use crate::store::{self, Store};
 use crate::tls::keys::Identity;
@@ -22,6 +26,10 @@ pub struct Proxies {
     pub ready: BTreeMap<String, Arc<Proxy>>,
     /// What is wrong with the others, in words.
     pub faults: Vec<String>,
+    /// What is known of revocations.
+    pub ledger: Arc<Ledger>,
+    /// Certificates that are shown with what a responder says of them.
+    pub stapled: Vec<Own>,
 }
 
 /// Why one does not serve.
@@ -43,8 +51,13 @@ impl Proxies {
         for own in &settings {
             trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
-        let trust = Arc::new(Trust::new(trustpoints.values()));
-        let mut proxies = Self::default();
+        let mut proxies = Self {
+            ledger: Arc::new(store.ledger()?),
+            ..Self::default()
+        };
+        let revocation = |name: &str| revocation_of(&settings, name).cloned();
+        let trust = Trust::new(trustpoints.values());
+        let trust = Arc::new(trust.checking(Arc::clone(&proxies.ledger), revocation));
         for configured in &config.tls_proxies {
             let shelf = Shelf {
                 proxy: &configured.name.node,
@@ -54,6 +67,7 @@ impl Proxies {
             };
             match shelf.proxy(configured, &trust) {
                 Ok(proxy) => {
+                    proxies.stapled.extend(own(proxy.identity(), &settings));
                     proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
                 }
                 Err(fault) => proxies.faults.push(fault.to_string()),
@@ -61,6 +75,20 @@ impl Proxies {
         }
         Ok(proxies)
     }
+}
+
+fn revocation_of<'a>(settings: &'a [Settings], trustpoint: &str) -> Option<&'a Revocation> {
+    let found = settings.iter().find(|own| own.name == trustpoint)?;
+    Some(&found.revocation)
+}
+
+/// Whoever has peers asked about at a responder shows them what it says of its own certificate.
+fn own(identity: &Identity, settings: &[Settings]) -> Option<Own> {
+    let settings = revocation_of(settings, &identity.trustpoint)?;
+    settings.ladder.contains(&Method::Ocsp).then(|| Own {
+        identity: identity.clone(),
+        settings: settings.clone(),
+    })
 }
 
 /// Where the parts of one proxy are looked for.
