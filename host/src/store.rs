@@ -19,6 +19,8 @@ use crate::pki::{self, Certificate, Key, Trustpoint};
 
 /// Revocation lists that were fetched.
 mod lists;
+/// Where keys in tokens are.
+mod tokens;
 
 /// Label → sealed key.
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
@@ -58,6 +60,9 @@ pub enum Error {
     /// What it holds cannot be used.
     #[error(transparent)]
     Pki(#[from] pki::Error),
+    /// A token does not work.
+    #[error(transparent)]
+    Token(#[from] crate::token::Error),
     /// There is no such key.
     #[error("there is no key {0}: `crypto key generate` makes one")]
     NoKey(String),
@@ -115,8 +120,21 @@ impl Store {
         let sealed = table.get(label).map_err(broken)?;
         Ok(match sealed {
             Some(sealed) => Some(Key::open(label, sealed.value(), &self.sealer)?),
-            None => None,
+            None => self.token_key(label)?,
         })
+    }
+
+    /// All keys, by label.
+    pub fn keys(&self) -> Result<Vec<Key>, Error> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let table = transaction.open_table(KEYS).map_err(broken)?;
+        let mut found = Vec::new();
+        for row in table.iter().map_err(broken)? {
+            let (label, sealed) = row.map_err(broken)?;
+            found.push(Key::open(label.value(), sealed.value(), &self.sealer)?);
+        }
+        found.extend(self.token_keys()?);
+        Ok(found)
     }
 
     /// The key of a trustpoint.
@@ -164,7 +182,9 @@ impl Store {
     /// Stores a trustpoint as it is now, and a key with it, in one transaction.
     pub fn save(&self, trustpoint: Option<&Trustpoint>, key: Option<&Key>) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(broken)?;
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|key| key.uri().is_some()) {
+            tokens::save(&transaction, key)?;
+        } else if let Some(key) = key {
             let sealed = key.seal(&self.sealer)?;
             let mut table = transaction.open_table(KEYS).map_err(broken)?;
             table

@@ -11,7 +11,7 @@ use crate::process::{Result, cargo, command, run, target};
 use crate::programs;
 use crate::requirements::{
     self, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX, SCANNERS,
-    SIMULATION, SYNTHESIS,
+    SIMULATION, SYNTHESIS, TOKENS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
@@ -77,6 +77,7 @@ pub fn test() -> Result {
         GUEST,
         LAB,
         PEERS,
+        TOKENS,
         FEDERATION,
     ])?;
     let mut steps = Steps::new(9);
@@ -165,6 +166,7 @@ pub fn setup() -> Result {
         GUEST,
         LAB,
         PEERS,
+        TOKENS,
         FEDERATION,
         SCANNERS,
     ])

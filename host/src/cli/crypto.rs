@@ -17,11 +17,13 @@ use super::{Failure, Outcome, check};
 use crate::config;
 use crate::pki::bundle::{self, Bundle};
 use crate::pki::key::{DEFAULT_LABEL, Wanted};
+use crate::pki::mypubkey::{self, Family};
 use crate::pki::settings::Enrolment;
 use crate::pki::trustpoint::{Role, State};
 use crate::pki::{Certificate, Date, Key, Settings, Trustpoint};
 use crate::runtime::clock;
 use crate::store::{self, Store};
+use crate::token;
 
 const EXAMPLE: &str = "\
 Example:
@@ -57,8 +59,11 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Topic {
-    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS]}`
+    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS] | eddsa [label L]}`
     Key {
+        /// Make it in a token, where it stays: `pkcs11:token=LABEL?module-path=/LIBRARY&pin-source=FILE`
+        #[arg(long, value_name = "URI")]
+        token: Option<String>,
         #[arg(required = true, value_name = "WORD")]
         words: Vec<String>,
     },
@@ -109,7 +114,7 @@ impl Place {
 pub fn run(arguments: &Arguments) -> Outcome {
     let now = Date::from(clock::Clock::start().now());
     match &arguments.topic {
-        Topic::Key { words } => generate(&arguments.place, words),
+        Topic::Key { token, words } => generate(&arguments.place, token.as_deref(), words),
         Topic::Ca(Ca::Authenticate(words)) => authenticate(arguments, words, now),
         Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
         Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
@@ -119,12 +124,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 /// `key generate {rsa|ecdsa} …`.
-fn generate(place: &Place, words: &[String]) -> Outcome {
+fn generate(place: &Place, token: Option<&str>, words: &[String]) -> Outcome {
     let mut rest = words.iter().map(String::as_str);
     let mut wanted = match (rest.next(), rest.next()) {
         (Some("generate"), Some("rsa")) => Wanted::Rsa(2048),
         (Some("generate"), Some("ecdsa")) => Wanted::Ecdsa(384),
-        _ => return usage("say `key generate rsa` or `key generate ecdsa`"),
+        (Some("generate"), Some("eddsa")) => Wanted::Ed25519,
+        _ => {
+            return usage("say `key generate rsa`, `key generate ecdsa` or `key generate eddsa`");
+        }
     };
     let mut label = DEFAULT_LABEL;
     while let Some(word) = rest.next() {
@@ -134,6 +142,10 @@ fn generate(place: &Place, words: &[String]) -> Outcome {
                 let number = rest.next().and_then(|word| word.parse().ok());
                 *bits = number.ok_or_else(|| missing("a number of bits"))?;
             }
+            ("edwards-curve", Wanted::Ed25519) => match rest.next() {
+                Some("ed25519") => {}
+                _ => return usage("the only edwards-curve is ed25519"),
+            },
             ("general-keys" | "noconfirm", _) => {}
             (word, _) => return usage(&format!("`{word}` is no word of this command")),
         }
@@ -144,7 +156,10 @@ fn generate(place: &Place, words: &[String]) -> Outcome {
         eprintln!("postern: there is a key {label} already; choose another label");
         return Ok(ExitCode::from(1));
     }
-    let key = Key::generate(label, wanted)?;
+    let key = match token {
+        Some(uri) => token::generate(uri, label, wanted).map_err(store::Error::Token)?,
+        None => Key::generate(label, wanted)?,
+    };
     store.save(None, Some(&key))?;
     println!("INFO: The name for the keys will be: {label}");
     println!("{} key pair generated", key.kind());
@@ -426,6 +441,13 @@ pub fn show(place: &Place, words: &[&str]) -> Outcome {
         && name.len() < 2
     {
         return revocation::lists(place, name.first().copied());
+    }
+    if let ["key", "mypubkey", family] = words {
+        let Some(family) = Family::named(family) else {
+            return usage("say `show crypto key mypubkey {rsa | ecdsa | eddsa}`");
+        };
+        print!("{}", mypubkey::print(place.open()?.keys()?.iter(), family));
+        return Ok(ExitCode::SUCCESS);
     }
     let (print, name): (fn(_) -> _, _) = match words {
         ["ca", "certificates", name @ ..] if name.len() < 2 => (certificates, name.first()),

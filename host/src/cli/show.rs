@@ -19,6 +19,7 @@ Example:
 
 Of what is stored:
   crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]
+  crypto key mypubkey {rsa | ecdsa | eddsa}
 Of a running firewall:
   conn [detail] [address A]              connections
   xlate                                  dynamic translations

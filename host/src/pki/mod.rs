@@ -10,8 +10,12 @@ pub mod name;
 pub mod date;
 /// What a certificate says.
 pub mod certificate;
+/// Keys that never leave a token.
+pub mod token;
 /// Key pairs, and their sealed form.
 pub mod key;
+/// `show crypto key mypubkey`.
+pub mod mypubkey;
 /// `crypto ca trustpoint`: settings.
 pub mod settings;
 /// Certificate requests and self-signed certificates.

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::clock::Clock;
 use crate::enrol::http::{Client, Credentials, Trust};
 use crate::pki::Date;
-use crate::pki::enrol::Answer;
+use crate::pki::enrol::{self, Answer};
 use crate::pki::revocation::{Key, Learnt, Ledger, Link, List, Question, Response, Status};
 use crate::pki::settings::Revocation;
 use crate::punt::Event;
@@ -64,10 +64,7 @@ impl Answers {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let client =
-            Client::new(Trust::Anyone, &Credentials::default()).map_err(io::Error::other)?;
         let desk = Desk {
-            client: Arc::new(client),
             own: setup
                 .own
                 .into_iter()
@@ -115,7 +112,6 @@ impl Drop for Answers {
 
 /// What the thread holds.
 struct Desk {
-    client: Arc<Client>,
     /// With each, when it is to be asked about again.
     own: Vec<(Own, Duration)>,
     ledger: Arc<Ledger>,
@@ -165,11 +161,9 @@ impl Desk {
         if others.len() > 1 {
             return;
         }
-        let client = Arc::clone(&self.client);
         fetching.spawn(async move {
-            let answer = match timeout(PATIENCE, client.exchange(&question.ask)).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(error)) => Err(error.to_string()),
+            let answer = match timeout(PATIENCE, exchange(&question.ask)).await {
+                Ok(answer) => answer,
                 Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
             };
             (question, answer)
@@ -249,6 +243,17 @@ impl Desk {
             text: format!("Revocation status of our own certificate of trustpoint {name}: {told}"),
         });
     }
+}
+
+/// Each exchange has a connection of its own: responders that serve one at a time would wait for a spare one that a pool
+/// keeps. Lists and answers are signed, so whoever hands them over need not be trusted.
+async fn exchange(ask: &enrol::Ask) -> Result<Answer, String> {
+    let client = Client::new(Trust::Anyone, &Credentials::default());
+    let answer = client
+        .map_err(|error| error.to_string())?
+        .exchange(ask)
+        .await;
+    answer.map_err(|error| error.to_string())
 }
 
 /// Half way to the next update, so that a responder that is down for a while does no harm.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -43,8 +42,7 @@ impl Identity {
 
     /// Of certificates that were made on the fly.
     pub fn of_chain(name: &str, chain: &[&Certificate], key: &Key) -> Result<Self, pki::Error> {
-        let signing = any_supported_type(&key.for_tls())
-            .map_err(|_| pki::Error::Key("the key cannot sign in connections"))?;
+        let signing = key.signer()?;
         let chain = chain.iter().map(|certificate| certificate.der.clone());
         let certified = CertifiedKey::new(chain.collect(), signing);
         certified.keys_match().map_err(|_| {

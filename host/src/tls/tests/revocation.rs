@@ -167,6 +167,7 @@ fn a_peer_that_goes_or_waits_too_long_while_it_is_checked_leaves_nothing() {
     bench.run();
     let due = bench.session.next_deadline().expect("a deadline");
     bench.session.handle_time(due);
+    bench.run();
     assert!(bench.complaint().contains("takes too long to find out"));
     bench.assert_over(End::Finish, End::Reset);
 }
