@@ -84,10 +84,11 @@ fn fill(store: &Store, certificates: &Certificates) {
 pub fn serve(folder: &Path) {
     let config: Config = config::parse(CONFIG).config;
     let model = Arc::new(policy::lower(&config).0);
+    let state = folder.to_path_buf();
     let link = link::start(
         &config,
         &model,
-        || Store::open(folder, None),
+        move || Store::open(&state, None),
         Limits::licensed(None, None).expect("the largest model"),
         Clock::start(),
         Arc::new(|event: &_| eprintln!("{event}")),

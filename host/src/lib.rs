@@ -27,6 +27,8 @@ pub mod tls;
 /// pure: what an operator may ask of a running firewall, and the answers.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod show;
+/// io: tokens that hold private keys.
+pub mod token;
 /// io: what must survive a restart.
 pub mod store;
 /// io: enrolment with an authority's server.

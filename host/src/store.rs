@@ -18,6 +18,11 @@ use crate::pki::key::Sealer;
 use crate::pki::trustpoint::{Pending, Previous};
 use crate::pki::{self, Certificate, Key, Trustpoint};
 
+/// Revocation lists that were fetched.
+mod lists;
+/// Where keys in tokens are.
+mod tokens;
+
 /// Label → sealed key.
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
 /// Trustpoint, part, number → certificate.
@@ -64,6 +69,9 @@ pub enum Error {
     /// What it holds cannot be used.
     #[error(transparent)]
     Pki(#[from] pki::Error),
+    /// A token does not work.
+    #[error(transparent)]
+    Token(#[from] crate::token::Error),
     /// There is no such key.
     #[error("there is no key {0}: `postern crypto key generate rsa label {0}` makes it")]
     NoKey(String),
@@ -132,7 +140,7 @@ impl Store {
         let sealed = table.get(label).map_err(broken)?;
         Ok(match sealed {
             Some(sealed) => Some(Key::open(label, sealed.value(), &self.sealer)?),
-            None => None,
+            None => self.token_key(label)?,
         })
     }
 
@@ -145,6 +153,7 @@ impl Store {
             let (label, sealed) = row.map_err(broken)?;
             found.push(Key::open(label.value(), sealed.value(), &self.sealer)?);
         }
+        found.extend(self.token_keys()?);
         Ok(found)
     }
 
@@ -254,7 +263,9 @@ impl Store {
         needless: Option<&str>,
     ) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(broken)?;
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|key| key.uri().is_some()) {
+            tokens::save(&transaction, key)?;
+        } else if let Some(key) = key {
             let sealed = key.seal(&self.sealer)?;
             let mut table = transaction.open_table(KEYS).map_err(broken)?;
             table

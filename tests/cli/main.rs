@@ -5,9 +5,11 @@ mod command;
 
 mod check;
 mod crypto;
+mod lists;
 mod packet_tracer;
 mod replay;
 mod show;
+mod token;
 
 use command::{case, postern};
 use replay::Scene;

@@ -5,14 +5,20 @@
 
 mod network;
 mod peers;
+mod revocation;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use host::config;
-use host::pki::{Certificate, Key, Trustpoint};
+use host::pki::revocation::Ledger;
+use host::pki::settings::Revocation;
+use host::pki::settings::revocation::Method;
+use host::pki::{Certificate, Key, Settings, Trustpoint};
+use host::runtime::answers::{self, Answers, Own};
 use host::runtime::clock::Clock;
 use host::show::Format;
 use host::show::question::Detail;
@@ -38,13 +44,35 @@ struct Scene {
     wire: Wire,
     log: Receiver<String>,
     desk: Desk,
+    _answers: Answers,
 }
 
 impl Scene {
     fn new() -> Self {
-        let desk = Desk::new();
+        Self::checking(Desk::new(), "")
+    }
+
+    /// One whose trustpoint says this of revocation.
+    fn checking(desk: Desk, revocation: &str) -> Self {
         let (log, lines) = channel();
-        let proxy = proxy(&desk);
+        let settings = settings(revocation);
+        let ledger = Arc::new(Ledger::default());
+        let (proxy, identity) = proxy(&desk, &settings, &ledger);
+        let told = log.clone();
+        let answers = Answers::start(answers::Setup {
+            ledger,
+            clock: Clock::start(),
+            own: match settings.ladder.contains(&Method::Ocsp) {
+                true => vec![Own { identity, settings }],
+                false => Vec::new(),
+            },
+            log: Box::new(move |event| {
+                // Nobody reads the last lines.
+                let _ = told.send(event.to_string());
+            }),
+            keep: Box::new(|_, _, _| {}),
+        })
+        .expect("a thread");
         let place = |interface: &str, address| Place {
             interface: interface.into(),
             address,
@@ -68,6 +96,7 @@ impl Scene {
                 // Nobody reads the last lines.
                 let _ = log.send(event.to_string());
             }),
+            ask: answers.asker(),
         })
         .expect("an adapter; this needs root");
         let outside = Endpoint::new(OUTSIDE).expect("a network");
@@ -79,6 +108,7 @@ impl Scene {
             wire,
             log: lines,
             desk,
+            _answers: answers,
         }
     }
 
@@ -123,7 +153,7 @@ impl Scene {
 }
 
 /// A proxy that trusts the desk's authority and shows certificates of it.
-fn proxy(desk: &Desk) -> std::sync::Arc<Proxy> {
+fn proxy(desk: &Desk, settings: &Revocation, ledger: &Arc<Ledger>) -> (Arc<Proxy>, Identity) {
     let parsed =
         config::parse("tls-proxy ent_y_to_x\n server trust-point own\n client trust-point own\n");
     let certificate = |name: &str| Certificate::from_text(&desk.read(name)).expect("a certificate");
@@ -136,12 +166,21 @@ fn proxy(desk: &Desk) -> std::sync::Arc<Proxy> {
     let identity = Identity::new(&trustpoint, &key).expect("enrolled");
     let parts = Parts {
         server: Some(identity.clone()),
-        client: Some(identity),
+        client: Some(identity.clone()),
         local: None,
     };
-    let trust = Trust::new([&trustpoint].into_iter());
+    let trust = Trust::new([&trustpoint].into_iter())
+        .checking(Arc::clone(ledger), |_| Some(settings.clone()));
     let proxy = Proxy::new(&parsed.config.tls_proxies[0], parts, trust.into());
-    proxy.expect("a proxy").into()
+    (proxy.expect("a proxy").into(), identity)
+}
+
+/// What a trustpoint with these lines says of revocation.
+fn settings(lines: &str) -> Revocation {
+    let parsed = config::parse(&format!("crypto ca trustpoint own\n{lines}"));
+    let (mut all, errors) = Settings::all(&parsed.config);
+    assert_eq!(errors, []);
+    all.remove(0).revocation
 }
 
 const PEER: &str = "-cert peer.pem -key peer.key -verify_return_error";
@@ -448,6 +487,7 @@ fn hold() {
         limits: Limits::new(&PROFILES[0]),
         assign: Box::new(|_, _| None),
         log: Box::new(|_| {}),
+        ask: Arc::new(|_| tokio::sync::oneshot::channel().1),
     })
     .expect("an adapter; this needs root");
     let thread = std::fs::read_dir("/proc/self/task")

@@ -60,14 +60,14 @@ impl Desk {
         self.run(&format!("req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.pem -subj /CN={subject} -days 30"));
     }
 
-    fn sign(&self, name: &str, request: &str, authority: &str, extensions: &str, days: i32) {
+    pub fn sign(&self, name: &str, request: &str, authority: &str, extensions: &str, days: i32) {
         self.run(&format!(
             "x509 -req -in {request}.csr -CA {authority}.pem -CAkey {authority}.key -extfile {extensions} -days {days} -out {name}.pem"
         ));
     }
 
     #[track_caller]
-    fn run(&self, words: &str) {
+    pub fn run(&self, words: &str) {
         let output = Command::new("openssl")
             .args(words.split(' '))
             .current_dir(self.folder.path())
@@ -95,6 +95,15 @@ impl Desk {
             "pkcs8 -topk8 -nocrypt -in {name} -outform DER -out {name}.der"
         ));
         std::fs::read(self.path(&format!("{name}.der"))).expect("the file")
+    }
+
+    /// `openssl` here, left running.
+    pub fn start(&self, words: &str) -> Peer {
+        let mut command = Command::new("openssl");
+        command
+            .args(words.split_whitespace())
+            .current_dir(self.folder.path());
+        Peer::start(command)
     }
 
     /// `openssl` in a network, left running.

@@ -11,7 +11,7 @@ use crate::process::{Result, cargo, command, run, target};
 use crate::programs;
 use crate::requirements::{
     self, AUTHORITIES, FEDERATION, FORMAL, GUEST, LAB, NAMESPACES, NEXTEST, PEERS, ROOT_COMPLEX,
-    SCANNERS, SIMULATION, SYNTHESIS,
+    SCANNERS, SIMULATION, SYNTHESIS, TOKENS,
 };
 use crate::root_complex::root_complex;
 use crate::steps::Steps;
@@ -78,6 +78,7 @@ pub fn test() -> Result {
         LAB,
         PEERS,
         AUTHORITIES,
+        TOKENS,
         FEDERATION,
     ])?;
     let mut steps = Steps::new(9);
@@ -192,6 +193,7 @@ pub fn setup() -> Result {
         LAB,
         PEERS,
         AUTHORITIES,
+        TOKENS,
         FEDERATION,
         SCANNERS,
     ])

@@ -102,6 +102,11 @@ pub const LAB: &[Requirement] = &[
         program: "curl",
     },
 ];
+/// Tokens that hold private keys.
+pub const TOKENS: &[Requirement] = &[Program {
+    package: "softhsm2",
+    program: "softhsm2-util",
+}];
 /// Servers and users of two enterprises.
 pub const FEDERATION: &[Requirement] = &[
     IP,

@@ -3,6 +3,9 @@
 //! The words after the trustpoint are those of the device, and so are the questions. Text to paste comes from standard
 //! input and ends with a line `quit` or with the input.
 
+/// Revocation lists.
+mod revocation;
+
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,11 +20,13 @@ use crate::pki::bundle::{self, Bundle};
 use crate::pki::certificate::KeyKind;
 use crate::pki::enrol::cms;
 use crate::pki::key::{DEFAULT_LABEL, Wanted};
+use crate::pki::mypubkey::{self, Family};
 use crate::pki::settings::Enrolment;
 use crate::pki::trustpoint::{Role, State};
 use crate::pki::{Certificate, Date, Key, Settings, Trustpoint};
 use crate::runtime::clock;
 use crate::store::{self, Store};
+use crate::token;
 
 /// Over the network.
 mod network;
@@ -60,9 +65,12 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Topic {
-    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS]}`, or
-    /// `zeroize {rsa|ecdsa} [label L] [default] [noconfirm]`
+    /// Key pairs: `generate {rsa [label L] [modulus BITS] | ecdsa [label L] [elliptic-curve BITS] | eddsa [label L]}`, or
+    /// `zeroize {rsa|ecdsa|eddsa} [label L] [default] [noconfirm]`
     Key {
+        /// Make it in a token, where it stays: `pkcs11:token=LABEL?module-path=/LIBRARY&pin-source=FILE`
+        #[arg(long, value_name = "URI")]
+        token: Option<String>,
         #[arg(required = true, value_name = "WORD")]
         words: Vec<String>,
     },
@@ -81,6 +89,11 @@ enum Ca {
     Import(Words),
     /// Print a certificate or a file: `identity-certificate` or `pkcs12 PASSPHRASE`
     Export(Words),
+    /// Fetch the revocation lists about a trustpoint's certificates: `request TRUSTPOINT`
+    Crl {
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -113,14 +126,18 @@ impl Place {
 pub fn run(arguments: &Arguments) -> Outcome {
     let now = clock_now();
     match &arguments.topic {
-        Topic::Key { words } if words.first().is_some_and(|word| word == "zeroize") => {
+        Topic::Key { token, words } if words.first().is_some_and(|word| word == "zeroize") => {
+            if token.is_some() {
+                return usage("`zeroize` finds a key in a token by its label");
+            }
             zeroize(&arguments.place, words)
         }
-        Topic::Key { words } => generate(&arguments.place, words),
+        Topic::Key { token, words } => generate(&arguments.place, token.as_deref(), words),
         Topic::Ca(Ca::Authenticate(words)) => authenticate(arguments, words, now),
         Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
         Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
         Topic::Ca(Ca::Export(words)) => export(arguments, words),
+        Topic::Ca(Ca::Crl { words }) => revocation::request(arguments, words, now),
     }
 }
 
@@ -128,7 +145,7 @@ fn clock_now() -> Date {
     Date::from(clock::Clock::start().now())
 }
 
-/// `key zeroize {rsa|ecdsa} …`: without a label all keys of that kind, and certificates with them.
+/// `key zeroize {rsa|ecdsa|eddsa} …`: without a label all keys of that kind, and certificates with them.
 fn zeroize(place: &Place, words: &[String]) -> Outcome {
     let mut rest = words.iter().skip(1).map(String::as_str);
     let kind = rest.next().unwrap_or_default().to_owned();
@@ -142,13 +159,13 @@ fn zeroize(place: &Place, words: &[String]) -> Outcome {
         }
     }
     let is_meant = |key: &Key| match (kind.as_str(), key.kind()) {
-        ("rsa", KeyKind::Rsa(_)) | ("ecdsa", KeyKind::Ecdsa(_)) => {
+        ("rsa", KeyKind::Rsa(_)) | ("ecdsa", KeyKind::Ecdsa(_)) | ("eddsa", KeyKind::Ed25519) => {
             label.is_none_or(|label| label == key.label)
         }
         _ => false,
     };
-    if !["rsa", "ecdsa"].contains(&kind.as_str()) {
-        return usage("say `key zeroize {rsa|ecdsa} [label LABEL] [default] [noconfirm]`");
+    if !["rsa", "ecdsa", "eddsa"].contains(&kind.as_str()) {
+        return usage("say `key zeroize {rsa|ecdsa|eddsa} [label LABEL] [default] [noconfirm]`");
     }
     let keys = place.open()?.keys()?;
     let meant: Vec<&Key> = keys.iter().filter(|key| is_meant(key)).collect();
@@ -173,19 +190,30 @@ fn zeroize(place: &Place, words: &[String]) -> Outcome {
                 key.label
             );
         }
-        store.zeroize(&key.label)?;
-        println!("INFO: key {} is removed", key.label);
+        if key.uri().is_some() {
+            store.forget_token_key(&key.label)?;
+            println!(
+                "INFO: key {} is not used any more; remove it from the token with the token's own tools",
+                key.label
+            );
+        } else {
+            store.zeroize(&key.label)?;
+            println!("INFO: key {} is removed", key.label);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// `key generate {rsa|ecdsa} …`.
-fn generate(place: &Place, words: &[String]) -> Outcome {
+/// `key generate {rsa|ecdsa|eddsa} …`.
+fn generate(place: &Place, token: Option<&str>, words: &[String]) -> Outcome {
     let mut rest = words.iter().map(String::as_str);
     let mut wanted = match (rest.next(), rest.next()) {
         (Some("generate"), Some("rsa")) => Wanted::Rsa(2048),
         (Some("generate"), Some("ecdsa")) => Wanted::Ecdsa(384),
-        _ => return usage("say `key generate rsa` or `key generate ecdsa`"),
+        (Some("generate"), Some("eddsa")) => Wanted::Ed25519,
+        _ => {
+            return usage("say `key generate rsa`, `key generate ecdsa` or `key generate eddsa`");
+        }
     };
     let mut label = DEFAULT_LABEL;
     while let Some(word) = rest.next() {
@@ -195,6 +223,10 @@ fn generate(place: &Place, words: &[String]) -> Outcome {
                 let number = rest.next().and_then(|word| word.parse().ok());
                 *bits = number.ok_or_else(|| missing("a number of bits"))?;
             }
+            ("edwards-curve", Wanted::Ed25519) => match rest.next() {
+                Some("ed25519") => {}
+                _ => return usage("the only edwards-curve is ed25519"),
+            },
             ("general-keys" | "noconfirm", _) => {}
             (word, _) => return usage(&format!("`{word}` is no word of this command")),
         }
@@ -205,7 +237,10 @@ fn generate(place: &Place, words: &[String]) -> Outcome {
         eprintln!("postern: there is a key {label} already; choose another label");
         return Ok(ExitCode::from(1));
     }
-    let key = Key::generate(label, wanted)?;
+    let key = match token {
+        Some(uri) => token::generate(uri, label, wanted).map_err(store::Error::Token)?,
+        None => Key::generate(label, wanted)?,
+    };
     store.save(None, Some(&key))?;
     println!("INFO: The name for the keys will be: {label}");
     println!("{} key pair generated", key.kind());
@@ -505,10 +540,22 @@ fn usage(text: &str) -> Outcome {
 /// Prints what is stored.
 pub fn show(place: &Place, words: &[&str]) -> Outcome {
     use crate::pki::show::{certificates, trustpoints};
+    if let ["ca", "crls", name @ ..] = words
+        && name.len() < 2
+    {
+        return revocation::lists(place, name.first().copied());
+    }
+    if let ["key", "mypubkey", family] = words {
+        let Some(family) = Family::named(family) else {
+            return usage("say `show crypto key mypubkey {rsa | ecdsa | eddsa}`");
+        };
+        print!("{}", mypubkey::print(place.open()?.keys()?.iter(), family));
+        return Ok(ExitCode::SUCCESS);
+    }
     let (print, name): (fn(_) -> _, _) = match words {
         ["ca", "certificates", name @ ..] if name.len() < 2 => (certificates, name.first()),
         ["ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
-        _ => return usage("say `show crypto ca {certificates | trustpoints} [TRUSTPOINT]`"),
+        _ => return usage("say `show crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]`"),
     };
     let all = place.open()?.trustpoints()?;
     let is_meant = |own: &&Trustpoint| name.is_none_or(|name| *name == own.name);

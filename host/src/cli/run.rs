@@ -110,7 +110,8 @@ fn serve(
     tell_fit(&fit);
     let log = |event: &crate::punt::Event| eprintln!("{event}");
     let complain = |text: &str| eprintln!("postern: {text}");
-    let open = || arguments.place.open();
+    let place = arguments.place.clone();
+    let open = move || place.open();
     let proxies = link::start(
         &config,
         &model,

@@ -18,7 +18,8 @@ Example:
   postern show crypto ca certificates --state state
 
 Of what is stored:
-  crypto ca {certificates | trustpoints} [TRUSTPOINT]
+  crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]
+  crypto key mypubkey {rsa | ecdsa | eddsa}
 Of a running firewall:
   conn [detail] [address A]              connections
   xlate                                  dynamic translations

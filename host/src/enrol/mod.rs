@@ -440,6 +440,11 @@ pub fn choose_key(
         if !regenerates {
             return Ok((old, false));
         }
+        if old.uri().is_some() {
+            return Err(store::Error::Pki(pki::Error::Key(
+                "no key is made in a token by itself: `postern crypto key --token` makes one, and `keypair` names it",
+            )));
+        }
         let mut label = Trustpoint::next_key_label(label);
         while store.key(&label)?.is_some() {
             label = Trustpoint::next_key_label(&label);
@@ -462,6 +467,7 @@ pub fn choose_key(
 fn like(key: &Key) -> Wanted {
     match key.kind() {
         KeyKind::Ecdsa(bits) => Wanted::Ecdsa(u32::try_from(bits).unwrap_or(256)),
+        KeyKind::Ed25519 => Wanted::Ed25519,
         KeyKind::Rsa(bits @ (3072 | 4096)) => Wanted::Rsa(u32::try_from(bits).unwrap_or(2048)),
         _ => Wanted::Rsa(2048),
     }

@@ -108,6 +108,11 @@ impl Bundle {
     /// Writes PKCS#12 with AES-256 and HMAC-SHA-256, as OpenSSL 3 does.
     pub fn to_pkcs12(&self, name: &str, passphrase: &str) -> Result<Vec<u8>, Error> {
         let fail = |error: p12_keystore::error::Error| Error::Bundle(error.to_string());
+        if self.key.uri().is_some() {
+            return Err(Error::Bundle(
+                "the key is in a token, which does not hand it out".into(),
+            ));
+        }
         let key = p12_keystore::PrivateKey::from_der(self.key.pkcs8()).map_err(fail)?;
         let chain: Vec<p12_keystore::Certificate> = std::iter::once(&self.identity)
             .chain(&self.authorities)

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use aws_lc_rs::digest;
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::{Date, Error, name};
@@ -121,7 +121,7 @@ impl Certificate {
             serial: hexadecimal(x509.raw_serial()),
             not_before: Date(x509.validity().not_before.timestamp()),
             not_after: Date(x509.validity().not_after.timestamp()),
-            key: key_kind(&x509),
+            key: key_kind(x509.public_key()),
             signature: signature_name(&x509),
             is_ca: x509.is_ca(),
             is_self_signed: is_own_issuer && x509.verify_signature(None).is_ok(),
@@ -216,11 +216,17 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-fn key_kind(x509: &X509Certificate<'_>) -> KeyKind {
-    if x509.public_key().algorithm.algorithm.to_id_string() == ED25519 {
+/// The kind of a public key that is encoded as certificates hold it.
+pub(super) fn kind_of(public: &[u8]) -> Option<KeyKind> {
+    let (_, key) = SubjectPublicKeyInfo::from_der(public).ok()?;
+    Some(key_kind(&key))
+}
+
+fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> KeyKind {
+    if key.algorithm.algorithm.to_id_string() == ED25519 {
         return KeyKind::Ed25519;
     }
-    match x509.public_key().parsed() {
+    match key.parsed() {
         Ok(PublicKey::RSA(key)) => KeyKind::Rsa(key.key_size()),
         Ok(PublicKey::EC(point)) => KeyKind::Ecdsa(match point.key_size() {
             // The coordinates of P-521 fill 66 bytes.

@@ -1,19 +1,22 @@
 //! Key pairs, and their sealed form.
 //!
-//! Comes in: what kind of key is wanted, or PKCS#8. Goes out: a key that signs, and bytes that only the holder of the
+//! Comes in: what kind of key is wanted, PKCS#8, or a token that holds one. Goes out: a key that signs, and bytes that only the holder of the
 //! sealing key can open (AES-256-GCM, bound to the key's label). Private bytes are wiped when dropped; nothing here
 //! prints them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
 use rcgen::{KeyPair, PublicKeyData, RsaKeySize, SigningKey};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Error;
-use super::certificate::KeyKind;
+use super::certificate::{self, KeyKind};
+use super::token::{Remote, Token};
 
 /// Label of a key that was made without naming it.
 pub const DEFAULT_LABEL: &str = "<Default-RSA-Key>";
@@ -25,15 +28,25 @@ pub enum Wanted {
     Rsa(u32),
     /// On the NIST curve of so many bits.
     Ecdsa(u32),
+    /// Ed25519.
+    Ed25519,
 }
 
 /// A private key and its label.
 pub struct Key {
     /// What the configuration calls it.
     pub label: String,
-    pkcs8: Zeroizing<Vec<u8>>,
+    private: Private,
     kind: KeyKind,
     public: Vec<u8>,
+}
+
+/// Where the private half is.
+enum Private {
+    /// Here, as PKCS#8.
+    Here(Zeroizing<Vec<u8>>),
+    /// In a token, which does not hand it out.
+    Token(Remote),
 }
 
 impl fmt::Debug for Key {
@@ -60,6 +73,7 @@ impl Key {
             Wanted::Ecdsa(_) => {
                 return Err(Error::Key("an elliptic curve is 256, 384 or 521 bits"));
             }
+            Wanted::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
         };
         let mut made = made.map_err(|_| Error::Key("the key could not be made"))?;
         let pkcs8 = Zeroizing::new(made.serialized_der().to_vec());
@@ -76,16 +90,45 @@ impl Key {
             () if *algorithm == rcgen::PKCS_ECDSA_P256_SHA256 => KeyKind::Ecdsa(256),
             () if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 => KeyKind::Ecdsa(384),
             () if *algorithm == rcgen::PKCS_ECDSA_P521_SHA512 => KeyKind::Ecdsa(521),
+            () if *algorithm == rcgen::PKCS_ED25519 => KeyKind::Ed25519,
             () if *algorithm == rcgen::PKCS_RSA_SHA256 => KeyKind::Rsa(modulus_bits(&public)),
             () => KeyKind::Other,
         };
         pair.zeroize();
         Ok(Self {
             label: label.to_owned(),
-            pkcs8,
+            private: Private::Here(pkcs8),
             kind,
             public,
         })
+    }
+
+    /// Takes a key that stays in a token; `public` is its public half, encoded as certificates hold it.
+    pub fn in_token(label: &str, public: Vec<u8>, token: Arc<dyn Token>) -> Result<Self, Error> {
+        let kind = certificate::kind_of(&public)
+            .filter(|kind| matches!(kind, KeyKind::Rsa(_) | KeyKind::Ecdsa(256 | 384 | 521)))
+            .ok_or(Error::Key(
+                "a key in a token is RSA, or ECDSA on P-256, P-384 or P-521",
+            ))?;
+        let remote = Remote {
+            token,
+            kind,
+            public: public.clone(),
+        };
+        Ok(Self {
+            label: label.to_owned(),
+            private: Private::Token(remote),
+            kind,
+            public,
+        })
+    }
+
+    /// Where the key is, if it is in a token.
+    pub fn uri(&self) -> Option<&str> {
+        match &self.private {
+            Private::Here(_) => None,
+            Private::Token(remote) => Some(remote.token.uri()),
+        }
     }
 
     /// Kind and size.
@@ -98,24 +141,41 @@ impl Key {
         &self.public
     }
 
-    /// The private key, to be written nowhere.
+    /// The private key, to be written nowhere; nothing for a key in a token.
     pub fn pkcs8(&self) -> &[u8] {
-        &self.pkcs8
+        match &self.private {
+            Private::Here(pkcs8) => pkcs8,
+            Private::Token(_) => &[],
+        }
+    }
+
+    /// The private key for a library that wants its bytes; see [`Key::signer`] for one that does not.
+    pub fn for_tls(&self) -> PrivateKeyDer<'_> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8()))
     }
 
     /// For the TLS library.
-    pub fn for_tls(&self) -> PrivateKeyDer<'_> {
-        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.pkcs8.as_slice()))
+    pub fn signer(&self) -> Result<Arc<dyn rustls::sign::SigningKey>, Error> {
+        match &self.private {
+            Private::Here(_) => any_supported_type(&self.for_tls())
+                .map_err(|_| Error::Key("the key cannot sign in connections")),
+            Private::Token(remote) => Ok(Arc::new(remote.clone())),
+        }
     }
 
     /// Signs requests and certificates.
     pub(super) fn with_signer<T>(
         &self,
-        action: impl FnOnce(&KeyPair) -> Result<T, rcgen::Error>,
+        action: impl FnOnce(&Signer) -> Result<T, rcgen::Error>,
     ) -> Result<T, Error> {
-        let mut pair = pair(&self.pkcs8)?;
-        let result = action(&pair);
-        pair.zeroize();
+        let mut signer = match &self.private {
+            Private::Here(pkcs8) => Signer::Here(pair(pkcs8)?),
+            Private::Token(remote) => Signer::Token(remote.clone()),
+        };
+        let result = action(&signer);
+        if let Signer::Here(pair) = &mut signer {
+            pair.zeroize();
+        }
         result.map_err(|error| Error::Make {
             what: "certificate or request",
             reason: error.to_string(),
@@ -136,7 +196,12 @@ impl Key {
             ));
         }
         let fail = |_| Error::Key("what was encrypted to this key cannot be decrypted");
-        let key = PrivateDecryptingKey::from_pkcs8(&self.pkcs8)
+        let Private::Here(pkcs8) = &self.private else {
+            return Err(Error::Key(
+                "a key in a token signs and does not decrypt: SCEP takes no such key, EST and CMP do",
+            ));
+        };
+        let key = PrivateDecryptingKey::from_pkcs8(pkcs8)
             .map_err(|_| Error::Key("the key does not decrypt"))?;
         let key = Pkcs1PrivateDecryptingKey::new(key).map_err(fail)?;
         let mut plain = Zeroizing::new(vec![0; key.min_output_size()]);
@@ -147,12 +212,50 @@ impl Key {
 
     /// The key as it is stored: a nonce, then the sealed PKCS#8.
     pub fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, Error> {
-        sealer.seal(&self.label, &self.pkcs8)
+        match &self.private {
+            Private::Here(pkcs8) => sealer.seal(&self.label, pkcs8),
+            Private::Token(_) => Err(Error::Key("a key in a token stays there")),
+        }
     }
 
     /// Opens what [`Key::seal`] made.
     pub fn open(label: &str, sealed: &[u8], sealer: &Sealer) -> Result<Self, Error> {
         Self::from_pkcs8(label, sealer.open(label, sealed)?)
+    }
+}
+
+/// What signs certificates and requests.
+pub(super) enum Signer {
+    /// A key that is here.
+    Here(KeyPair),
+    /// A key in a token.
+    Token(Remote),
+}
+
+impl PublicKeyData for Signer {
+    fn der_bytes(&self) -> &[u8] {
+        match self {
+            Self::Here(pair) => pair.der_bytes(),
+            Self::Token(remote) => remote.der_bytes(),
+        }
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        match self {
+            Self::Here(pair) => pair.algorithm(),
+            Self::Token(remote) => PublicKeyData::algorithm(remote),
+        }
+    }
+}
+
+impl SigningKey for Signer {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        match self {
+            Self::Here(pair) => pair.sign(message),
+            Self::Token(remote) => remote
+                .sign(message)
+                .map_err(|_| rcgen::Error::RemoteKeyError),
+        }
     }
 }
 
@@ -212,7 +315,7 @@ fn rsa(size: RsaKeySize) -> Result<KeyPair, rcgen::Error> {
 fn pair(pkcs8: &[u8]) -> Result<KeyPair, Error> {
     KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8)).map_err(|_| {
         Error::Key(
-            "this key cannot be used: RSA from 2048 bits, and ECDSA on P-256, P-384 or P-521",
+            "this key cannot be used: RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519",
         )
     })
 }
@@ -267,6 +370,7 @@ mod tests {
             (Wanted::Ecdsa(256), KeyKind::Ecdsa(256)),
             (Wanted::Ecdsa(384), KeyKind::Ecdsa(384)),
             (Wanted::Ecdsa(521), KeyKind::Ecdsa(521)),
+            (Wanted::Ed25519, KeyKind::Ed25519),
         ] {
             let key = Key::generate("k", wanted).expect("a key");
             assert_eq!(key.kind(), kind);

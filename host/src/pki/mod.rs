@@ -10,10 +10,14 @@ pub mod name;
 pub mod date;
 /// What a certificate says.
 pub mod certificate;
+/// Keys that never leave a token.
+pub mod token;
 /// Key pairs, and their sealed form.
 pub mod key;
 /// Signatures and digests of messages.
 pub mod signature;
+/// `show crypto key mypubkey`.
+pub mod mypubkey;
 /// `crypto ca trustpoint`: settings.
 pub mod settings;
 /// Certificate requests and self-signed certificates.
@@ -26,6 +30,8 @@ pub mod chain;
 pub mod trustpoint;
 /// Enrolment over the network: what to ask an authority's server, and what it answered.
 pub mod enrol;
+/// Whether a certificate was revoked.
+pub mod revocation;
 /// `show crypto ca`.
 pub mod show;
 

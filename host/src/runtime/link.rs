@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::answers::{self, Answers};
 use super::clock::Clock;
 use super::proxies::Proxies;
 use super::streams::{Desk, Log, SipStream, SkinnyStream};
@@ -40,6 +41,9 @@ pub enum Error {
     /// The configured limit is refused.
     #[error(transparent)]
     Limit(#[from] limits::Error),
+    /// No thread that asks about certificates.
+    #[error("cannot start the thread that asks about certificates: {0}")]
+    Answers(#[source] io::Error),
     /// No network for them.
     #[error(transparent)]
     Adapter(#[from] adapter::Error),
@@ -49,7 +53,7 @@ pub enum Error {
 pub fn start(
     config: &Config,
     model: &Arc<Model>,
-    store: impl FnOnce() -> Result<Store, store::Error>,
+    store: impl Fn() -> Result<Store, store::Error> + Send + 'static,
     mut limits: Limits,
     clock: Clock,
     log: Log,
@@ -64,7 +68,7 @@ pub fn start(
     if inspected().next().is_none() {
         return Ok(None);
     }
-    let proxies = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
+    let mut proxies = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
         true => Proxies::load(config, &store()?)?,
         false => Proxies::default(),
     };
@@ -82,6 +86,18 @@ pub fn start(
     }
     let shown = shown(model, &proxies);
     let identities = proxies.identities.clone();
+    let told = log.clone();
+    let answers = Answers::start(answers::Setup {
+        ledger: Arc::clone(&proxies.ledger),
+        clock,
+        own: std::mem::take(&mut proxies.stapled),
+        log: Box::new(move |event| told(event)),
+        // A list that is not kept is fetched again: that is all that is lost.
+        keep: Box::new(move |question, list, now| {
+            let _ = store().and_then(|store| store.save_list(question, &list.der, now));
+        }),
+    })
+    .map_err(Error::Answers)?;
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
@@ -115,6 +131,7 @@ pub fn start(
         limits,
         assign: Box::new(assign),
         log: Box::new(move |event| log(event)),
+        ask: answers.asker(),
     })?;
     let overview = Overview {
         sessions: adapter.asker(),
@@ -123,6 +140,7 @@ pub fn start(
     };
     Ok(Some(Link {
         adapter,
+        _answers: answers,
         conns,
         model: model.clone(),
         slow_path: None,
@@ -178,6 +196,8 @@ struct Conns(Arc<Mutex<HashMap<(SocketAddr, SocketAddr), ProxiedConn>>>);
 /// The way to the proxies and back.
 pub struct Link {
     adapter: Adapter,
+    /// Its thread ends with this.
+    _answers: Answers,
     conns: Conns,
     model: Arc<Model>,
     slow_path: Option<Shared>,

@@ -6,9 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::answers::Own;
 use crate::config::ast::Config;
 use crate::config::ast::tls_proxy::TlsProxy;
 use crate::config::source::Name;
+use crate::pki::revocation::Ledger;
+use crate::pki::settings::Revocation;
+use crate::pki::settings::revocation::Method;
 use crate::pki::{self, Settings, Trustpoint};
 use crate::store::{self, Store};
 use crate::tls::keys::Identity;
@@ -24,6 +28,10 @@ pub struct Proxies {
     pub faults: Vec<String>,
     /// What those that serve show, to be renewed beneath them.
     pub identities: Vec<Identity>,
+    /// What is known of revocations.
+    pub ledger: Arc<Ledger>,
+    /// Certificates that are shown with what a responder says of them.
+    pub stapled: Vec<Own>,
 }
 
 /// Why one does not serve.
@@ -45,11 +53,15 @@ impl Proxies {
         for own in &settings {
             trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
+        let mut proxies = Self {
+            ledger: Arc::new(store.ledger()?),
+            ..Self::default()
+        };
+        let revocation = |name: &str| revocation_of(&settings, name).cloned();
         let is_judge = |own: &&Settings| !own.is_for_others;
         let judges = settings.iter().filter(is_judge);
-        let trust = judges.filter_map(|own| trustpoints.get(&own.name));
-        let trust = Arc::new(Trust::new(trust));
-        let mut proxies = Self::default();
+        let trust = Trust::new(judges.filter_map(|own| trustpoints.get(&own.name)));
+        let trust = Arc::new(trust.checking(Arc::clone(&proxies.ledger), revocation));
         for configured in &config.tls_proxies {
             let shelf = Shelf {
                 proxy: &configured.name.node,
@@ -59,6 +71,7 @@ impl Proxies {
             };
             match shelf.proxy(configured, &trust) {
                 Ok((proxy, identities)) => {
+                    proxies.stapled.extend(own(proxy.identity(), &settings));
                     proxies.identities.extend(identities);
                     proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
                 }
@@ -67,6 +80,20 @@ impl Proxies {
         }
         Ok(proxies)
     }
+}
+
+fn revocation_of<'a>(settings: &'a [Settings], trustpoint: &str) -> Option<&'a Revocation> {
+    let found = settings.iter().find(|own| own.name == trustpoint)?;
+    Some(&found.revocation)
+}
+
+/// Whoever has peers asked about at a responder shows them what it says of its own certificate.
+fn own(identity: &Identity, settings: &[Settings]) -> Option<Own> {
+    let settings = revocation_of(settings, &identity.trustpoint)?;
+    settings.ladder.contains(&Method::Ocsp).then(|| Own {
+        identity: identity.clone(),
+        settings: settings.clone(),
+    })
 }
 
 /// Where the parts of one proxy are looked for.

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tun_rs::SyncDevice;
 
 use super::service;
+use crate::pki::revocation::Question;
 use crate::punt::Event;
 use crate::runtime::clock::Clock;
 use crate::tls::limits::{Application, Limits};
@@ -83,6 +84,9 @@ pub type Assign = Box<dyn FnMut(SocketAddr, SocketAddr) -> Option<Assigned> + Se
 /// Takes lines of the log.
 pub type Log = Box<dyn FnMut(&Event) + Send>;
 
+/// Asks about a certificate, and teaches the ledger what comes of it; ends when that is done.
+pub type Ask = Arc<dyn Fn(Question) -> oneshot::Receiver<()> + Send + Sync>;
+
 /// What an adapter begins with.
 pub struct Setup {
     /// The time.
@@ -93,6 +97,8 @@ pub struct Setup {
     pub assign: Assign,
     /// The log.
     pub log: Log,
+    /// Who asks about certificates.
+    pub ask: Ask,
 }
 
 /// What the thread is asked.

@@ -17,6 +17,8 @@ pub trait Carried {
     fn handle_connected(&mut self, now: Duration);
     /// The peer behind was not reached.
     fn handle_unreachable(&mut self, reason: &str);
+    /// A question was answered, or will not be.
+    fn handle_answer(&mut self, now: Duration, side: Side);
     /// Does what is due.
     fn handle_time(&mut self, now: Duration);
     /// When something is due.
@@ -54,6 +56,10 @@ impl Carried for Session {
 
     fn handle_unreachable(&mut self, reason: &str) {
         Session::handle_unreachable(self, reason);
+    }
+
+    fn handle_answer(&mut self, now: Duration, side: Side) {
+        Session::handle_answer(self, now, side);
     }
 
     fn handle_time(&mut self, now: Duration) {

@@ -122,6 +122,9 @@ impl Carried for Plain {
         self.stop(End::Reset);
     }
 
+    /// Nothing is asked about a peer without a certificate.
+    fn handle_answer(&mut self, _: Duration, _: Side) {}
+
     fn handle_time(&mut self, now: Duration) {
         if self.next_deadline().is_some_and(|due| due <= now) {
             self.stop(End::Reset);

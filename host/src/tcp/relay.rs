@@ -11,9 +11,10 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::adapter::Ask;
 use super::carried::Carried;
 use super::network;
 use crate::runtime::clock::Clock;
@@ -97,6 +98,7 @@ impl Leg {
 enum Woken {
     Ready(Side, io::Result<Ready>),
     Dialled(io::Result<TcpStream>),
+    Answered(Side),
     Time,
 }
 
@@ -105,11 +107,13 @@ pub async fn relay<S: Carried>(
     clock: &Clock,
     session: &mut S,
     dialler: TcpStream,
+    ask: &Ask,
     mut tell: impl FnMut(&crate::punt::Event),
     mut see: impl FnMut(&S),
 ) {
     let mut legs = [Some(Leg::new(dialler)), None];
     let mut dialling: Option<JoinHandle<io::Result<TcpStream>>> = None;
+    let mut asking = JoinSet::new();
     loop {
         while let Some(effect) = session.poll_effect() {
             match effect {
@@ -118,6 +122,14 @@ pub async fn relay<S: Carried>(
                     let (from, to) = session.places();
                     dialling = Some(tokio::task::spawn_local(dial(from.address, to.address)));
                 }
+                Effect::Ask(side, question) => {
+                    let answered = ask(*question);
+                    asking.spawn_local(async move {
+                        // Whoever asks may have ended; then nothing was learnt.
+                        let _ = answered.await;
+                        side
+                    });
+                }
             }
         }
         move_bytes(clock, session, &mut legs);
@@ -125,9 +137,10 @@ pub async fn relay<S: Carried>(
         if session.is_over() {
             break;
         }
-        match wait(clock, session, &legs, &mut dialling).await {
+        match wait(clock, session, &legs, &mut dialling, &mut asking).await {
             Woken::Time => session.handle_time(clock.now()),
             Woken::Ready(side, ready) => read(clock, session, &mut legs, side, ready),
+            Woken::Answered(side) => session.handle_answer(clock.now(), side),
             Woken::Dialled(result) => {
                 dialling = None;
                 match result {
@@ -204,6 +217,7 @@ async fn wait(
     session: &impl Carried,
     legs: &[Option<Leg>; 2],
     dialling: &mut Option<JoinHandle<io::Result<TcpStream>>>,
+    asking: &mut JoinSet<Side>,
 ) -> Woken {
     let ready = |side: Side| {
         let leg = legs[side as usize].as_ref();
@@ -235,7 +249,15 @@ async fn wait(
             None => pending().await,
         }
     };
+    let answered = async {
+        match asking.join_next().await {
+            Some(Ok(side)) => side,
+            // Nothing is asked, or a task ended with the runtime.
+            _ => pending().await,
+        }
+    };
     tokio::select! {
+        side = answered => Woken::Answered(side),
         result = ready(Side::Server) => Woken::Ready(Side::Server, result),
         result = ready(Side::Client) => Woken::Ready(Side::Client, result),
         result = dialled => Woken::Dialled(result),

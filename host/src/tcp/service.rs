@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tun_rs::SyncDevice;
 
-use super::adapter::{Assign, Assigned, Command, Error, Log, Secured, Setup};
+use super::adapter::{Ask, Assign, Assigned, Command, Error, Log, Secured, Setup};
 use super::plain::Plain;
 use super::{network, relay};
 use crate::punt::Event;
@@ -26,6 +26,7 @@ struct Shared {
     sessions: RefCell<Sessions>,
     assign: RefCell<Assign>,
     log: RefCell<Log>,
+    ask: Ask,
 }
 
 /// Runs until the commands end. Tells the device once the network is up.
@@ -66,6 +67,7 @@ pub fn run(
         sessions: RefCell::new(Sessions::new(setup.limits)),
         assign: RefCell::new(setup.assign),
         log: RefCell::new(setup.log),
+        ask: setup.ask,
     });
     local.block_on(&runtime, async {
         while let Some(command) = commands.recv().await {
@@ -122,7 +124,15 @@ async fn serve(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let tell = |event: &Event| (shared.log.borrow_mut())(event);
     let Some(Secured { proxy, application }) = tls else {
         let mut session = Plain::new(dialler, dialled, inspect);
-        return relay::relay(&shared.clock, &mut session, stream, tell, |_| {}).await;
+        return relay::relay(
+            &shared.clock,
+            &mut session,
+            stream,
+            &shared.ask,
+            tell,
+            |_| {},
+        )
+        .await;
     };
     let now = shared.clock.now();
     let opened =
@@ -140,10 +150,8 @@ async fn serve(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
         }
     };
     let mut session = Session::new(now, proxy, dialler, dialled, inspect);
-    relay::relay(&shared.clock, &mut session, stream, tell, |session| {
-        shared.sessions.borrow_mut().see(id, session);
-    })
-    .await;
+    let see = |session: &Session| shared.sessions.borrow_mut().see(id, session);
+    relay::relay(&shared.clock, &mut session, stream, &shared.ask, tell, see).await;
     shared.sessions.borrow_mut().close(id, session.bytes());
 }
 

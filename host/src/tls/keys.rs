@@ -1,14 +1,14 @@
-//! What we show: the certificates and the signing key of a trustpoint.
+//! What we show: the certificates and the signing key of a trustpoint, with what a responder says of them.
 //!
 //! The private key leaves the store, goes into the TLS library, and is wiped here.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -31,13 +31,17 @@ impl fmt::Debug for Identity {
 impl Identity {
     /// Of a trustpoint that is enrolled.
     pub fn new(trustpoint: &Trustpoint, key: &Key) -> Result<Self, pki::Error> {
-        Self::of_chain(&trustpoint.name, &trustpoint.chain()?, key)
+        let identity = Self::of_chain(&trustpoint.name, &trustpoint.chain()?, key)?;
+        let above = trustpoint.between.first().or(trustpoint.authority.as_ref());
+        let signs = |own: &Certificate| above.filter(|above| own.is_signed_by(above));
+        let issuer = trustpoint.identity.as_ref().and_then(signs);
+        identity.shown.held().issuer = issuer.map(|issuer| issuer.der.clone());
+        Ok(identity)
     }
 
     /// Of certificates that were made on the fly.
     pub fn of_chain(name: &str, chain: &[&Certificate], key: &Key) -> Result<Self, pki::Error> {
-        let signing = any_supported_type(&key.for_tls())
-            .map_err(|_| pki::Error::Key("the key cannot sign in connections"))?;
+        let signing = key.signer()?;
         let chain = chain.iter().map(|certificate| certificate.der.clone());
         let certified = CertifiedKey::new(chain.collect(), signing);
         certified.keys_match().map_err(|_| {
@@ -46,7 +50,10 @@ impl Identity {
         Ok(Self {
             trustpoint: name.to_owned(),
             shown: Arc::new(Shown {
-                certified: Mutex::new(Arc::new(certified)),
+                held: Mutex::new(Held {
+                    certified: Arc::new(certified),
+                    issuer: None,
+                }),
                 is_used: AtomicBool::new(false),
             }),
         })
@@ -54,24 +61,36 @@ impl Identity {
 
     /// Shows another certificate from the next connection on, wherever this one is in use.
     pub fn renew(&self, next: &Identity) {
-        let certified = next.shown.now();
-        let mut held = self
-            .shown
-            .certified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *held = certified;
+        let next = next.shown.held().clone();
+        *self.shown.held() = next;
         self.shown.is_used.store(false, Ordering::Relaxed);
     }
 
     /// Whether this certificate is shown now.
     pub fn shows(&self, certificate: &Certificate) -> bool {
-        self.shown.now().cert.first() == Some(&certificate.der)
+        self.shown.held().certified.cert.first() == Some(&certificate.der)
     }
 
     /// Whether the certificate that is shown now has been shown to anybody.
     pub fn is_used(&self) -> bool {
         self.shown.is_used.load(Ordering::Relaxed)
+    }
+
+    /// Our certificate and the one that signed it, if a responder could be asked about it.
+    pub fn link(&self) -> Option<[CertificateDer<'static>; 2]> {
+        let held = self.shown.held();
+        Some([held.certified.cert.first()?.clone(), held.issuer.clone()?])
+    }
+
+    /// Shows what a responder says of our certificate, or nothing any more, from the next connection on; nothing changes
+    /// if another certificate is shown by now.
+    pub fn staple(&self, own: &CertificateDer<'_>, response: Option<Vec<u8>>) {
+        let mut held = self.shown.held();
+        if held.certified.cert.first() == Some(own) {
+            let mut certified = CertifiedKey::clone(&held.certified);
+            certified.ocsp = response;
+            held.certified = Arc::new(certified);
+        }
     }
 
     /// For the TLS library, either leg.
@@ -82,23 +101,25 @@ impl Identity {
 
 /// What is shown now.
 pub(super) struct Shown {
-    certified: Mutex<Arc<CertifiedKey>>,
+    held: Mutex<Held>,
     is_used: AtomicBool,
 }
 
+#[derive(Clone)]
+struct Held {
+    certified: Arc<CertifiedKey>,
+    /// The certificate that signed ours, if it is another.
+    issuer: Option<CertificateDer<'static>>,
+}
+
 impl Shown {
-    fn now(&self) -> Arc<CertifiedKey> {
-        Arc::clone(
-            &self
-                .certified
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn used(&self) -> Arc<CertifiedKey> {
         self.is_used.store(true, Ordering::Relaxed);
-        self.now()
+        Arc::clone(&self.held().certified)
     }
 }
 

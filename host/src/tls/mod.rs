@@ -34,4 +34,4 @@ pub use sessions::Sessions;
 pub use verify::Trust;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

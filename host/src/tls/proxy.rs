@@ -94,6 +94,7 @@ pub struct Proxy {
     local: Option<LocalIssuer>,
     trust: Arc<Trust>,
     clock: Arc<Clock>,
+    identity: Identity,
 }
 
 impl fmt::Debug for Proxy {
@@ -124,7 +125,8 @@ impl Proxy {
         let shown = parts.client.map(|identity| identity.trustpoint);
         Ok(Self {
             name,
-            server_trustpoint: server.trustpoint,
+            server_trustpoint: server.trustpoint.clone(),
+            identity: server,
             client_trustpoint: local.or(shown),
             authenticates_client,
             client_suites: suites.map(|suites| suites.node.clone()).unwrap_or_default(),
@@ -134,6 +136,11 @@ impl Proxy {
             trust,
             clock,
         })
+    }
+
+    /// What is shown to whoever dials.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What is trusted.

@@ -19,6 +19,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::identity;
 use crate::pki::certificate::{KeyKind, Purposes};
+use crate::pki::revocation::{Ledger, Standing, Trouble};
+use crate::pki::settings::Revocation;
+use crate::pki::settings::revocation::Method;
 use crate::pki::{Certificate, Date, Trustpoint};
 
 /// All that is trusted.
@@ -28,6 +31,8 @@ pub struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// What is known of revocations.
+    ledger: Arc<Ledger>,
     /// The last that was judged during a handshake.
     judged: Mutex<Option<Judged>>,
 }
@@ -45,6 +50,7 @@ struct Judged {
 struct Authority {
     trustpoint: String,
     certificate: Certificate,
+    revocation: Revocation,
 }
 
 /// What a peer's certificate is used for.
@@ -65,6 +71,8 @@ pub struct Peer {
     pub trustpoint: String,
     /// That trustpoint holds this very certificate.
     pub is_pinned: bool,
+    /// From its certificate to the authority's, where revocation is checked.
+    pub path: Vec<CertificateDer<'static>>,
 }
 
 /// Why a peer is not trusted.
@@ -119,6 +127,8 @@ pub enum Reason {
     Key(KeyKind),
     /// A signature in the chain is wrong or too weak.
     Signature,
+    /// It, or one above it, was revoked, or that could not be found out.
+    Revocation(Trouble),
     /// Something else that the rules of certificates forbid.
     Other(String),
 }
@@ -133,6 +143,7 @@ impl Trust {
                 Some(Authority {
                     trustpoint,
                     certificate,
+                    revocation: Revocation::default(),
                 })
             })
             .collect();
@@ -151,7 +162,35 @@ impl Trust {
             authorities,
             algorithms: rustls::crypto::aws_lc_rs::default_provider()
                 .signature_verification_algorithms,
+            ledger: Arc::default(),
             judged: Mutex::default(),
+        }
+    }
+
+    /// Peers are also checked for revocation, as each trustpoint says. `ledger` holds what is known already.
+    pub fn checking(
+        mut self,
+        ledger: Arc<Ledger>,
+        settings: impl Fn(&str) -> Option<Revocation>,
+    ) -> Self {
+        self.ledger = ledger;
+        for authority in &mut self.authorities {
+            authority.revocation = settings(&authority.trustpoint).unwrap_or_default();
+        }
+        self
+    }
+
+    /// What is known of revocations.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Whether a peer that is trusted has not been revoked, as far as is known.
+    pub(super) fn standing(&self, peer: &Peer, now: Date) -> Standing {
+        let vouches = |own: &&Authority| own.trustpoint == peer.trustpoint;
+        match self.authorities.iter().find(vouches) {
+            Some(authority) => self.ledger.judge(&peer.path, &authority.revocation, now),
+            None => Standing::Clear(Vec::new()),
         }
     }
 
@@ -206,16 +245,18 @@ impl Trust {
             reason: Reason::Unreadable(error.to_string()),
         })?;
         let found = check_key(&certificate).and_then(|()| match self.pin_of(&certificate) {
-            Some(pin) => check_pinned(&certificate, usage, now).map(|()| (pin, true)),
+            // Nobody but the peer itself could revoke it.
+            Some(pin) => check_pinned(&certificate, usage, now).map(|()| (pin, true, Vec::new())),
             None => self
                 .verify_chain(&certificate, between, usage, now)
-                .map(|authority| (authority, false)),
+                .map(|(authority, path)| (authority, false, path)),
         });
         match found {
-            Ok((authority, is_pinned)) => Ok(Peer {
+            Ok((authority, is_pinned, path)) => Ok(Peer {
                 certificate,
                 trustpoint: authority.trustpoint.clone(),
                 is_pinned,
+                path,
             }),
             Err(reason) => Err(Distrust {
                 subject: certificate.subject,
@@ -237,7 +278,7 @@ impl Trust {
         between: &[CertificateDer<'_>],
         usage: Usage,
         now: Date,
-    ) -> Result<&Authority, Reason> {
+    ) -> Result<(&Authority, Vec<CertificateDer<'static>>), Reason> {
         let parsed = EndEntityCert::try_from(&certificate.der)
             .map_err(|error| Reason::Other(error.to_string()))?;
         let purpose = match usage {
@@ -264,7 +305,14 @@ impl Trust {
             .ok_or_else(|| Reason::UnknownAuthority(certificate.issuer.clone()))?;
         // RFC 5280 leaves the dates of an anchor to us; an operator who sees one expire expects it to count.
         check_dates(&authority.certificate, now)?;
-        Ok(authority)
+        if authority.revocation.ladder.first() == Some(&Method::None) {
+            return Ok((authority, Vec::new()));
+        }
+        let between = path.intermediate_certificates().map(|one| one.der());
+        let all = std::iter::once(certificate.der.clone())
+            .chain(between.map(CertificateDer::into_owned))
+            .chain(std::iter::once(authority.certificate.der.clone()));
+        Ok((authority, all.collect()))
     }
 
     fn reason(
@@ -397,6 +445,12 @@ impl fmt::Display for Distrust {
                 write!(f, "is not for {wanted}, but for {}", found.join(", "))
             }
             Reason::Key(kind) => write!(f, "has a key that is not accepted: {kind}"),
+            Reason::Revocation(trouble) if trouble.subject() == self.subject => {
+                write!(f, "{trouble}")
+            }
+            Reason::Revocation(trouble) => {
+                write!(f, "hangs on that of {}, which {trouble}", trouble.subject())
+            }
             Reason::Signature => f.write_str("has a chain with a wrong or weak signature"),
             Reason::Other(why) => write!(f, "is not acceptable: {why}"),
         }

@@ -2,6 +2,7 @@
 
 use super::super::words;
 use super::{Effect, Session, Side};
+use crate::pki::revocation::Trouble;
 use crate::punt::Event;
 
 impl Session {
@@ -50,6 +51,17 @@ impl Session {
             shown.unwrap_or("none"),
         );
         self.log(4, 725_006, text);
+    }
+
+    /// A certificate of which nobody says how it stands is let pass, as configured.
+    pub(super) fn log_passed(&mut self, side: Side, trouble: &Trouble) {
+        let text = format!(
+            "Revocation status check failed for {}: the certificate of {} {trouble}; it passes, as revocation-check \
+             ends with none",
+            self.leg_words(side),
+            trouble.subject(),
+        );
+        self.log(4, 717_032, text);
     }
 
     /// An error of the library.

@@ -7,6 +7,8 @@
 //! A clean end becomes a clean end, a cut becomes a cut, a reset a reset. Text of a peer is taken only while the other
 //! side has room for it.
 
+/// Whether a peer's certificate was revoked.
+mod check;
 /// Lines of the log.
 mod log;
 /// What it says of itself.
@@ -24,6 +26,7 @@ use super::leg::{About, Hello, Leg};
 use super::proxy::Proxy;
 use super::verify::{Peer, Usage};
 use crate::pki::Date;
+use check::Check;
 pub use words::{Effect, End, Place, Side};
 
 /// How the text of one direction ended.
@@ -48,6 +51,9 @@ pub struct Session {
     is_read: [bool; 2],
     peers: [Option<Peer>; 2],
     about: [Option<About>; 2],
+    checks: [Check; 2],
+    /// Text that came while the certificate was checked for revocation: no more than one read brings.
+    held: [Vec<u8>; 2],
     /// Text that may go on and waits for the other side, by direction.
     onward: [Vec<u8>; 2],
     ended: [Ended; 2],
@@ -78,6 +84,8 @@ impl Session {
             is_read: [false; 2],
             peers: [None, None],
             about: [None, None],
+            checks: Default::default(),
+            held: [Vec::new(), Vec::new()],
             onward: [Vec::new(), Vec::new()],
             ended: [Ended::Not; 2],
             bytes: [0; 2],
@@ -104,7 +112,8 @@ impl Session {
         }
         let mut text = Vec::new();
         let result = self.legs[side as usize].read(bytes, &mut text);
-        // Nobody is heard who has not been judged: text may come right behind the handshake.
+        // Nobody is heard who has not been judged: text may come right behind the handshake. What comes while his
+        // certificate is checked for revocation is held.
         self.note_established(now, side);
         // What came before the fault is as good as ever.
         self.take_text(now, side, &text);
@@ -128,6 +137,12 @@ impl Session {
             return self.fail(
                 side,
                 "it ended the connection before the handshake was done",
+            );
+        }
+        if !self.is_heard(side) {
+            return self.fail(
+                side,
+                "it ended the connection while its certificate was checked for revocation",
             );
         }
         let text = format!(
@@ -188,9 +203,18 @@ impl Session {
         let waiting = [Side::Server, Side::Client]
             .into_iter()
             .find(|side| !self.legs[*side as usize].is_established());
-        match waiting {
-            Some(side) => self.fail(side, "the handshake takes too long"),
-            None => {
+        let unchecked = [Side::Server, Side::Client]
+            .into_iter()
+            .find(|side| !self.is_heard(*side));
+        match (waiting, unchecked) {
+            (Some(side), _) => self.fail(side, "the handshake takes too long"),
+            (None, Some(side)) => {
+                self.fail(
+                    side,
+                    "it takes too long to find out whether its certificate was revoked",
+                );
+            }
+            (None, None) => {
                 let text = format!(
                     "SSL session with {} was half closed for too long",
                     self.leg_words(Side::Server)
@@ -203,7 +227,8 @@ impl Session {
 
     /// When [`Session::handle_time`] is to be called, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
-        match self.legs.iter().all(Leg::is_established) {
+        let is_heard = self.is_heard(Side::Server) && self.is_heard(Side::Client);
+        match is_heard && self.legs.iter().all(Leg::is_established) {
             _ if self.is_over() => None,
             false => Some(self.started + HANDSHAKE_LIMIT),
             true => self.half_closed.map(|since| since + HALF_CLOSED_LIMIT),
@@ -223,6 +248,7 @@ impl Session {
             && !self.is_over()
             && !self.legs[side as usize].has_closed
             && !is_held
+            && !matches!(self.checks[side as usize], Check::Asked(_))
             && self.onward[side as usize].is_empty()
     }
 
@@ -277,7 +303,7 @@ impl Session {
             self.note_established(now, side);
         }
         for side in [Side::Server, Side::Client] {
-            if self.legs[side as usize].has_closed {
+            if self.legs[side as usize].has_closed && self.is_heard(side) {
                 self.end_text(now, side, Ended::Clean);
             }
         }
@@ -364,9 +390,7 @@ impl Session {
         }
         self.about[index] = self.legs[index].about();
         self.log_established(side);
-        if side == Side::Server {
-            self.dial();
-        }
+        self.check_revocation(now, side);
     }
 
     /// Hands text of a peer to the inspection.
@@ -375,6 +399,10 @@ impl Session {
             return;
         }
         let index = side as usize;
+        if !self.is_heard(side) {
+            self.held[index].extend_from_slice(text);
+            return;
+        }
         self.bytes[index] += text.len() as u64;
         let result = self
             .inspect
@@ -404,7 +432,7 @@ impl Session {
     fn flow(&mut self) {
         for from in [Side::Server, Side::Client] {
             let (index, to) = (from as usize, from.other() as usize);
-            if !self.legs[to].is_established() {
+            if !self.legs[to].is_established() || !self.is_heard(from.other()) {
                 continue;
             }
             let taken = self.legs[to].write(&self.onward[index]);
@@ -465,6 +493,7 @@ impl Session {
         self.ends = ends;
         self.is_read = [true; 2];
         self.onward = [Vec::new(), Vec::new()];
+        self.held = [Vec::new(), Vec::new()];
     }
 }
 

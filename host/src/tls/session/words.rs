@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::pki::revocation::Question;
 use crate::punt::Event;
 use crate::tls::inspect::Direction;
 
@@ -47,6 +48,8 @@ pub struct Place {
 pub enum Effect {
     /// Connect to the peer behind, and tell how that ended.
     Dial,
+    /// Ask about the certificate of the peer of a leg, teach the ledger what comes of it, and tell.
+    Ask(Side, Box<Question>),
     /// Write a line to the log.
     Log(Event),
 }

@@ -16,6 +16,8 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use crate::config;
+use crate::pki::revocation::{Ledger, Question};
+use crate::pki::settings::Revocation;
 use crate::pki::{Certificate, Date, Key, Trustpoint};
 use crate::tls::inspect::{Inspect, PassThrough};
 use crate::tls::keys::Identity;
@@ -61,7 +63,7 @@ impl Pair {
 /// One that signs.
 pub struct Authority {
     pub certificate: Certificate,
-    issuer: Issuer<'static, KeyPair>,
+    pub issuer: Issuer<'static, KeyPair>,
     pkcs8: Vec<u8>,
 }
 
@@ -122,7 +124,7 @@ pub fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> P
     }
 }
 
-fn params(name: &str) -> CertificateParams {
+pub fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = crate::pki::name::parse(&format!("cn={name}")).expect("a name");
     params.subject_alt_names = vec![SanType::DnsName(name.try_into().expect("ASCII"))];
@@ -139,6 +141,9 @@ pub struct World {
     pub trustpoints: Vec<Trustpoint>,
     pub lines: String,
     pub local: Option<LocalIssuer>,
+    /// How peers are checked for revocation, by every trustpoint.
+    pub revocation: Revocation,
+    pub ledger: Arc<Ledger>,
 }
 
 impl World {
@@ -151,6 +156,8 @@ impl World {
             ca,
             lines: " server trust-point own\n client trust-point own\n".into(),
             local: None,
+            revocation: Revocation::default(),
+            ledger: Arc::default(),
         }
     }
 
@@ -174,7 +181,9 @@ impl World {
                 .map(|_| identity.clone()),
             local: self.local.take(),
         };
-        let trust = Arc::new(Trust::new(self.trustpoints.iter()));
+        let settings = |_: &str| Some(self.revocation.clone());
+        let trust = Trust::new(self.trustpoints.iter()).checking(self.ledger.clone(), settings);
+        let trust = Arc::new(trust);
         Arc::new(Proxy::new(configured, parts, trust).expect("a proxy"))
     }
 
@@ -239,6 +248,8 @@ pub struct Bench {
     pub behind: Peer,
     pub is_dialled: bool,
     pub log: Vec<String>,
+    /// What was asked about certificates, and not answered.
+    pub questions: Vec<(Side, Question)>,
     /// The dialled peer answers at all.
     pub is_reachable: bool,
 }
@@ -321,6 +332,7 @@ impl Bench {
             behind: Peer::new(server.into()),
             is_dialled: false,
             log: Vec::new(),
+            questions: Vec::new(),
             is_reachable: true,
         }
     }
@@ -375,6 +387,7 @@ impl Bench {
                 }
                 Effect::Dial => self.session.handle_unreachable("connection refused"),
                 Effect::Log(event) => self.log.push(event.to_string()),
+                Effect::Ask(side, question) => self.questions.push((side, *question)),
             }
         }
         moved
