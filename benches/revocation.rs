@@ -265,8 +265,8 @@ fn handshakes(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, ladder) in [
         ("none", [Method::None].as_slice()),
-        ("crl", &[Method::Crl]),
-        ("ocsp", &[Method::Ocsp]),
+        ("crl", [Method::Crl].as_slice()),
+        ("ocsp", [Method::Ocsp].as_slice()),
     ] {
         let scene = Scene::new(&desk, ladder);
         group.bench_function(name, |bencher| bencher.iter(|| scene.handshake()));
