@@ -200,21 +200,17 @@ impl Session {
         if self.next_deadline().is_none_or(|due| now < due) {
             return;
         }
+        // The peer behind is dialled for a dialler that was judged.
         let waiting = [Side::Server, Side::Client]
             .into_iter()
-            .find(|side| !self.legs[*side as usize].is_established());
-        let unchecked = [Side::Server, Side::Client]
-            .into_iter()
             .find(|side| !self.is_heard(*side));
-        match (waiting, unchecked) {
-            (Some(side), _) => self.fail(side, "the handshake takes too long"),
-            (None, Some(side)) => {
-                self.fail(
-                    side,
-                    "it takes too long to find out whether its certificate was revoked",
-                );
-            }
-            (None, None) => {
+        match waiting {
+            Some(side) if self.legs[side as usize].is_established() => self.fail(
+                side,
+                "it takes too long to find out whether its certificate was revoked",
+            ),
+            Some(side) => self.fail(side, "the handshake takes too long"),
+            None => {
                 let text = format!(
                     "SSL session with {} was half closed for too long",
                     self.leg_words(Side::Server)
