@@ -628,6 +628,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wiped_is_wiped_wherever_it_stands_and_nothing_else_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        fs::write(&path, b"-secret-and-secretsecret").expect("written");
+        wipe(&path, b"secret").expect("ours");
+        let left = fs::read(&path).expect("the file");
+        assert_eq!(left, b"-\0\0\0\0\0\0-and-\0\0\0\0\0\0\0\0\0\0\0\0");
+    }
+
+    #[test]
     fn an_account_is_sealed_under_its_own_name() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path(), None).expect("a store");

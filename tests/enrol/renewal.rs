@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use host::config;
 use host::enrol::{self, Desk as EnrolDesk, Outcome, Wish};
@@ -212,7 +213,9 @@ fn a_renewal_is_shown_to_the_next_peer_and_the_session_before_it_goes_on() {
     let keeper = keeper.expect("a thread");
     let renewed = |line: String| line.contains("The certificate of pub is there");
     while !renewed(lines.recv_timeout(PATIENCE).expect("a renewal")) {}
+    let begin = Instant::now();
     while identity.shows(&first) {
+        assert!(begin.elapsed() < PATIENCE, "the proxies were not told");
         std::thread::yield_now();
     }
     before.say("still here");
