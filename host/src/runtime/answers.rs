@@ -35,6 +35,9 @@ pub struct Own {
     pub settings: Revocation,
 }
 
+/// Takes lists that are new.
+pub type Keep = Box<dyn FnMut(&Question, &List, Date) + Send>;
+
 /// What the thread begins with.
 pub struct Setup {
     /// What is known.
@@ -46,7 +49,7 @@ pub struct Setup {
     /// The log.
     pub log: Box<dyn FnMut(&Event) + Send>,
     /// Takes lists that are new, to be there after a restart.
-    pub keep: Box<dyn FnMut(&Question, &List, Date) + Send>,
+    pub keep: Keep,
 }
 
 type Wanted = (Question, oneshot::Sender<()>);
@@ -120,7 +123,7 @@ struct Desk {
     ledger: Arc<Ledger>,
     clock: Clock,
     log: Box<dyn FnMut(&Event) + Send>,
-    keep: Box<dyn FnMut(&Question, &List, Date) + Send>,
+    keep: Keep,
     waiting: HashMap<Key, Vec<Waiting>>,
 }
 

@@ -7,8 +7,10 @@ use crate::pki::Date;
 use crate::pki::enrol::Answer;
 use crate::pki::revocation::{Ledger, Link, Question};
 
+type Row = (i64, &'static [u8], &'static [u8], &'static [u8]);
+
 /// Place → when it came, a certificate that it is about, who signed that, the list.
-const LISTS: TableDefinition<'_, &str, (i64, &[u8], &[u8], &[u8])> = TableDefinition::new("lists");
+const LISTS: TableDefinition<'_, &str, Row> = TableDefinition::new("lists");
 
 impl Store {
     /// Keeps the list that a question was about.
