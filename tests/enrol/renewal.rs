@@ -133,6 +133,7 @@ fn adapter(proxy: Arc<Proxy>) -> Adapter {
         limits: Limits::new(&PROFILES[0]),
         assign: Box::new(assign),
         log: Box::new(|_| {}),
+        ask: Arc::new(|_| tokio::sync::oneshot::channel().1),
     };
     Adapter::start(setup).expect("an adapter; this needs root")
 }
