@@ -19,6 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::pki::enrol::{Answer, Ask, MAX_ANSWER_BYTES};
@@ -337,9 +338,12 @@ fn settings(trust: Trust, credentials: &Credentials<'_>) -> Result<ClientConfig,
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => {
             let chain = chain.iter().map(|own| own.der.clone()).collect();
-            builder
-                .with_client_auth_cert(chain, key.for_tls().clone_key())
-                .map_err(library)
+            let signer = key
+                .signer()
+                .map_err(|error| Error::Tls(error.to_string()))?;
+            let certified = CertifiedKey::new(chain, signer);
+            certified.keys_match().map_err(library)?;
+            Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
         }
     }
 }
