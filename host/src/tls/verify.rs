@@ -4,7 +4,6 @@
 //! vouches for it, or why none does. Every trustpoint that holds an authority is asked, whatever the `tls-proxy` names;
 //! a trustpoint that holds one peer's own certificate vouches for exactly that one. RFC 5280 §6.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,17 +11,20 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
-};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::identity;
 use crate::pki::certificate::{KeyKind, Purposes};
-use crate::pki::revocation::{Ledger, Standing, Trouble};
+use crate::pki::revocation::{Ledger, Standing};
 use crate::pki::settings::Revocation;
 use crate::pki::settings::revocation::Method;
 use crate::pki::{Certificate, Date, Trustpoint};
+
+/// What is wrong with a peer, in words.
+mod distrust;
+
+pub use distrust::{Distrust, Reason};
 
 /// All that is trusted.
 #[derive(Debug)]
@@ -73,64 +75,6 @@ pub struct Peer {
     pub is_pinned: bool,
     /// From its certificate to the authority's, where revocation is checked.
     pub path: Vec<CertificateDer<'static>>,
-}
-
-/// Why a peer is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Distrust {
-    /// Whom its certificate names, if it can be read.
-    pub subject: String,
-    /// What is wrong.
-    pub reason: Reason,
-}
-
-/// What is wrong with a peer's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It is none.
-    Unreadable(String),
-    /// No trustpoint holds the authority that signed it.
-    UnknownAuthority(String),
-    /// It, or one above it, is too old.
-    Expired {
-        /// Its last moment.
-        at: Date,
-        /// The time here.
-        now: Date,
-    },
-    /// It, or one above it, is not valid yet.
-    NotYet {
-        /// Its first moment.
-        from: Date,
-        /// The time here.
-        now: Date,
-    },
-    /// It is not for this side of a connection.
-    Purpose(Usage),
-    /// A trustpoint holds another certificate of this name.
-    PinChanged {
-        /// The trustpoint.
-        trustpoint: String,
-        /// Digest of what it holds.
-        held: String,
-        /// Digest of what the peer shows.
-        shown: String,
-    },
-    /// It names others than was asked for.
-    Name {
-        /// Who was asked for.
-        wanted: String,
-        /// Whom it names.
-        found: Vec<String>,
-    },
-    /// Its key is too weak, or of a kind that no connection uses.
-    Key(KeyKind),
-    /// A signature in the chain is wrong or too weak.
-    Signature,
-    /// It, or one above it, was revoked, or that could not be found out.
-    Revocation(Trouble),
-    /// Something else that the rules of certificates forbid.
-    Other(String),
 }
 
 impl Trust {
@@ -412,59 +356,6 @@ fn is_anchor(certificate: &Certificate, anchor: &TrustAnchor<'_>) -> bool {
     })
 }
 
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the certificate of {} ", self.subject)?;
-        match &self.reason {
-            Reason::Unreadable(why) => write!(f, "cannot be read: {why}"),
-            Reason::UnknownAuthority(issuer) => {
-                write!(f, "is signed by {issuer}, which no trustpoint holds")
-            }
-            Reason::Expired { at, now } => {
-                write!(f, "or of its authority expired at {at}; it is {now} here")
-            }
-            Reason::NotYet { from, now } => write!(
-                f,
-                "or of its authority is not valid before {from}; it is {now} here: is the clock right?"
-            ),
-            Reason::Purpose(Usage::Client) => {
-                f.write_str("is not for clients: its extended key usage lacks clientAuth")
-            }
-            Reason::Purpose(Usage::Server) => {
-                f.write_str("is not for servers: its extended key usage lacks serverAuth")
-            }
-            Reason::PinChanged {
-                trustpoint,
-                held,
-                shown,
-            } => write!(
-                f,
-                "is not the one that trustpoint {trustpoint} holds: SHA-256 {shown} instead of {held}"
-            ),
-            Reason::Name { wanted, found } => {
-                write!(f, "is not for {wanted}, but for {}", found.join(", "))
-            }
-            Reason::Key(kind) => write!(f, "has a key that is not accepted: {kind}"),
-            Reason::Revocation(trouble) if trouble.subject() == self.subject => {
-                write!(f, "{trouble}")
-            }
-            Reason::Revocation(trouble) => {
-                write!(f, "hangs on that of {}, which {trouble}", trouble.subject())
-            }
-            Reason::Signature => f.write_str("has a chain with a wrong or weak signature"),
-            Reason::Other(why) => write!(f, "is not acceptable: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Distrust {}
-
-impl From<Distrust> for Error {
-    fn from(distrust: Distrust) -> Self {
-        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(distrust))))
-    }
-}
-
 /// Asks dialling peers for a certificate.
 #[derive(Debug)]
 pub(super) struct VerifyClient(pub Arc<Trust>);
@@ -570,37 +461,4 @@ fn check_name(peer: &Peer, name: &ServerName<'_>) -> Result<(), Distrust> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tls::tests::bench::{Authority, NOW};
-
-    #[test]
-    fn a_judgement_is_confirmed_for_what_was_judged_and_nothing_else() {
-        let (ca, stranger) = (Authority::new("Authority"), Authority::new("Stranger"));
-        let trust = Trust::new([&ca.trustpoint("ca")].into_iter());
-        let now = Date::from(NOW);
-        let good = ca.issue("peer.example.com", |_| {}).certificate.der;
-        let soon = ca.issue("soon.example.com", |params| {
-            params.not_after = now.calendar() + time::Duration::SECOND;
-        });
-        let server = ca.issue("server.example.com", |params| {
-            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-        });
-        let bad = stranger.issue("bad.example.com", |_| {});
-        let [soon, server, bad] = [soon, server, bad].map(|pair| pair.certificate.der);
-        let judge = |one: &CertificateDer<'_>, usage| trust.judge(one, &[], usage, now);
-        let confirm = |one: &CertificateDer<'_>, usage, now| trust.confirm(one, &[], usage, now);
-        let subject = |peer: Result<Peer, Distrust>| peer.map(|peer| peer.certificate.subject);
-
-        judge(&good, Usage::Client).expect("it is trusted");
-        assert!(confirm(&bad, Usage::Client, now).is_err());
-        let later = Date(now.0 + 10);
-        judge(&soon, Usage::Client).expect("it is trusted");
-        assert!(confirm(&soon, Usage::Client, later).is_err());
-        judge(&soon, Usage::Client).expect("it is trusted");
-        let confirmed = subject(confirm(&good, Usage::Client, now)).expect("it is trusted");
-        assert!(confirmed.contains("peer.example.com"), "{confirmed}");
-        judge(&server, Usage::Server).expect("it is trusted");
-        assert!(confirm(&server, Usage::Client, now).is_err());
-    }
-}
+mod tests;
