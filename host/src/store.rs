@@ -371,36 +371,26 @@ fn write_mark(transaction: &WriteTransaction) -> Result<(), Error> {
 
 /// Trustpoints whose certificate, request or certificate before has a key.
 fn users(transaction: &WriteTransaction, label: &str) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    for row in transaction
-        .open_table(TRUSTPOINTS)
-        .map_err(broken)?
-        .iter()
-        .map_err(broken)?
-    {
-        let (name, head) = row.map_err(broken)?;
-        found.extend((head.value().0 == label).then(|| name.value().to_owned()));
-    }
-    for row in transaction
-        .open_table(REQUESTS)
-        .map_err(broken)?
-        .iter()
-        .map_err(broken)?
-    {
-        let (name, head) = row.map_err(broken)?;
-        found.extend((head.value().0 == label).then(|| name.value().to_owned()));
-    }
-    for row in transaction
-        .open_table(REPLACED)
-        .map_err(broken)?
-        .iter()
-        .map_err(broken)?
-    {
-        let (name, head) = row.map_err(broken)?;
-        found.extend((head.value() == label).then(|| name.value().to_owned()));
-    }
+    let mut found = names(transaction, TRUSTPOINTS, |(own, _)| own == label)?;
+    found.extend(names(transaction, REQUESTS, |(own, _)| own == label)?);
+    found.extend(names(transaction, REPLACED, |own| own == label)?);
     found.sort();
     found.dedup();
+    Ok(found)
+}
+
+/// Names of the rows that are meant.
+fn names<V: redb::Value>(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, &'static str, V>,
+    is_meant: impl for<'a> Fn(V::SelfType<'a>) -> bool,
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    let table = transaction.open_table(table).map_err(broken)?;
+    for row in table.iter().map_err(broken)? {
+        let (name, value) = row.map_err(broken)?;
+        found.extend(is_meant(value.value()).then(|| name.value().to_owned()));
+    }
     Ok(found)
 }
 

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::clock::Clock;
-use crate::enrol::http::{Client, Credentials, Trust};
+use crate::enrol::http;
 use crate::pki::Date;
-use crate::pki::enrol::{self, Answer};
+use crate::pki::enrol::Answer;
 use crate::pki::revocation::{Key, Learnt, Ledger, Link, List, Question, Response, Status};
 use crate::pki::settings::Revocation;
 use crate::punt::Event;
@@ -178,8 +178,8 @@ impl Desk {
             return;
         }
         fetching.spawn(async move {
-            let answer = match timeout(PATIENCE, exchange(&question.ask)).await {
-                Ok(answer) => answer,
+            let answer = match timeout(PATIENCE, http::fetch_signed(&question.ask)).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
                 Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
             };
             (question, answer)
@@ -264,17 +264,6 @@ impl Desk {
             text: format!("Revocation status of our own certificate of trustpoint {name}: {told}"),
         });
     }
-}
-
-/// Each exchange has a connection of its own: responders that serve one at a time would wait for a spare one that a pool
-/// keeps. Lists and answers are signed, so whoever hands them over need not be trusted.
-async fn exchange(ask: &enrol::Ask) -> Result<Answer, String> {
-    let client = Client::new(Trust::Anyone, &Credentials::default());
-    let answer = client
-        .map_err(|error| error.to_string())?
-        .exchange(ask)
-        .await;
-    answer.map_err(|error| error.to_string())
 }
 
 /// Half way to the next update, so that a responder that is down for a while does no harm.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{Arguments, Place, usage};
 use crate::cli::{Failure, Outcome};
-use crate::enrol::http::{Client, Credentials, Trust};
+use crate::enrol::http;
 use crate::pki::revocation::{Learnt, Ledger, Link, Question, show};
 use crate::pki::{Date, Settings, Trustpoint};
 
@@ -76,13 +76,10 @@ fn ask(questions: &[Question]) -> Result<Vec<Result<crate::pki::enrol::Answer, S
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // Lists are signed: whoever hands them over need not be trusted.
-    let client =
-        Client::new(Trust::Anyone, &Credentials::default()).map_err(std::io::Error::other)?;
     Ok(runtime.block_on(async {
         let mut answers = Vec::new();
         for question in questions {
-            let answer = client.exchange(&question.ask).await;
+            let answer = http::fetch_signed(&question.ask).await;
             answers.push(answer.map_err(|error| error.to_string()));
         }
         answers

@@ -22,6 +22,8 @@ pub mod judge;
 #[cfg(test)]
 pub(super) mod testing;
 
+use der::asn1::ObjectIdentifier;
+
 use super::{Certificate, Date, Error};
 
 pub use judge::accept;
@@ -89,3 +91,19 @@ pub trait Protocol: Send {
     /// What must survive a restart while the authority wants time; no secrets.
     fn memo(&self) -> Vec<u8>;
 }
+
+/// Says which protocol an error of a lower layer comes from.
+fn said_by(protocol: &'static str, error: Error) -> Error {
+    match error {
+        Error::Enrol { .. } => error,
+        other => Error::Enrol {
+            protocol,
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// Purpose of an authority's own certificate for messages (RFC 6402 §2.10).
+const CMC_CA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.27");
+/// Purpose of a registrar's certificate for messages (RFC 6402 §2.10).
+const CMC_RA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.28");

@@ -16,7 +16,7 @@ use der::asn1::{Any, OctetString};
 use der::{Decode, Encode, Tagged};
 
 use super::judge::accept;
-use super::{Answer, Ask, Body, Identity, Next, Order, Proof, Protocol};
+use super::{Answer, Ask, Body, Identity, Next, Order, Proof, Protocol, said_by};
 use crate::pki::chain::{self, MAX_CERTIFICATES};
 use crate::pki::{Certificate, Date, Error, Key, request};
 use message::{Failed, Header, Info, Later, Memo, Message, Responses, kind, unmade};
@@ -340,19 +340,17 @@ fn unexpected() -> Error {
 
 fn failure(reason: String) -> Error {
     Error::Enrol {
-        protocol: "CMP",
+        protocol: PROTOCOL,
         reason,
     }
 }
 
 /// Says where an error of a lower layer comes from.
 fn as_cmp(error: Error) -> Error {
-    match error {
-        Error::Enrol { .. } => error,
-        other => failure(other.to_string()),
-    }
+    said_by(PROTOCOL, error)
 }
 
+const PROTOCOL: &str = "CMP";
 const PKIXCMP: &str = "application/pkixcmp";
 const ACCEPTED: i64 = 0;
 const ACCEPTED_WITH_CHANGES: i64 = 1;

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::failure;
 use super::message::{Header, Message, PasswordBased, unmade};
 use crate::pki::chain::{self, MAX_CERTIFICATES};
-use crate::pki::enrol::Proof;
+use crate::pki::enrol::{CMC_CA, CMC_RA, Proof};
 use crate::pki::signature::{self, Hash, SHA256, Strength};
 use crate::pki::{Certificate, Date, Error};
 
@@ -245,6 +245,3 @@ const HMAC_SHA1_OF_PKCS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
 const HMAC_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.10");
 const HMAC_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.11");
-/// RFC 6402 §2.10.
-const CMC_CA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.27");
-const CMC_RA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.28");

@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 use zeroize::Zeroizing;
 
 use super::cms::{self, enveloped::Cipher};
-use super::{Answer, Ask, Body, Identity, Next, Order, Protocol};
+use super::{Answer, Ask, Body, CMC_CA, CMC_RA, Identity, Next, Order, Protocol, said_by};
 use crate::pki::certificate::{KeyKind, hexadecimal};
 use crate::pki::signature::Strength;
 use crate::pki::{Certificate, Date, Error, Key, chain, request};
@@ -374,26 +374,24 @@ fn nothing_asked() -> Error {
 
 fn failure(reason: String) -> Error {
     Error::Enrol {
-        protocol: "SCEP",
+        protocol: PROTOCOL,
         reason,
     }
 }
 
 /// Says where an error of a lower layer comes from.
 fn as_scep(error: Error) -> Error {
-    match error {
-        Error::Enrol { .. } => error,
-        other => failure(other.to_string()),
-    }
+    said_by(PROTOCOL, error)
 }
 
 /// Enrolment agents of Microsoft's servers, and the purposes of RFC 6402 §2.10.
 const REGISTRARS: [ObjectIdentifier; 3] = [
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.1"),
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.27"),
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.28"),
+    CMC_CA,
+    CMC_RA,
 ];
 
+const PROTOCOL: &str = "SCEP";
 const PKI_MESSAGE: &str = "application/x-pki-message";
 
 #[cfg(test)]
