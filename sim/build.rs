@@ -67,6 +67,10 @@ mod rtl {
             None => MODELS.to_vec(),
         };
         let mut library = compiler(&include);
+        if given.is_some() {
+            // It runs for seconds.
+            library.opt_level(1);
+        }
         let mut seldom = compiler(&include);
         // Set-up and waves: half of the text, and none of the running time.
         seldom.opt_level(0);
