@@ -75,6 +75,9 @@ pub mod csr;
 /// The card on the bus: TLPs in, TLPs out.
 pub mod pcie;
 
+/// What surrounds the core on a board.
+pub mod board;
+
 /// The pipeline wired up.
 pub mod core;
 /// The card without rings.

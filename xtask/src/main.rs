@@ -27,8 +27,12 @@ mod programs;
 mod networks;
 /// Two enterprises and the firewall between them.
 mod lab;
+/// The open tools for the ECP5.
+mod ecp5;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
+/// The bitstream of a board.
+mod bitstream;
 /// Faults in the card that the tests must notice.
 mod mutants;
 /// Bytes from outside against every parser.
@@ -70,6 +74,8 @@ enum Command {
     EnrolTest,
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
+    /// The bitstream of a board, timed for several seeds, with its manifest
+    Bitstream(bitstream::Options),
     /// Deliberate faults in the card, each of which the tests must notice
     Mutants(mutants::Options),
     /// Install everything that any command needs
@@ -97,6 +103,7 @@ fn main() -> ExitCode {
         Command::EnrolTest => commands::enrol_test(),
         Command::Lab(options) => lab::lab(&options),
         Command::Synth(options) => synth::synth(&options),
+        Command::Bitstream(options) => bitstream::bitstream(&options),
         Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),
         Command::Lint => commands::lint(),

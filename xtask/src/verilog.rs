@@ -15,6 +15,11 @@ pub fn emit_card(out: &Path) -> Result<String> {
     emit(out, &["--card"])
 }
 
+/// Prints the card on a board to a file, with the commit (eight digits) and the build time (seconds) it shows.
+pub fn emit_board(board: &str, commit: &str, time: &str, out: &Path) -> Result<String> {
+    emit(out, &["--board", board, "--commit", commit, "--time", time])
+}
+
 /// Prints one module to a file and returns the text.
 pub fn emit_module(name: &str, out: &Path) -> Result<String> {
     emit(out, &["--module", name])

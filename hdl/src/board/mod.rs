@@ -1,0 +1,8 @@
+//! The card on the Lattice Versa ECP5-5G: two gigabit ports, the register bus on a serial line, no PCIe yet.
+
+/// A beat in fewer bits.
+pub mod beat;
+/// Frames between ports and core.
+pub mod buffer;
+/// The system clock.
+pub mod pll;

@@ -1,0 +1,261 @@
+//! The bitstream of a board, its manifest, and whether both can be made again.
+//!
+//! `postern.bit` and `postern.svf` go beside the board's `board.toml`, and are not kept in the tree; `manifest.toml`, which
+//! says what they are made of, is. The seed whose slowest clock has most to spare is taken.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::ecp5::{self, Board, Route, Routed};
+use crate::process::{Failure, Result, at, capture, command, root, target};
+use crate::requirements::{self, SYNTHESIS};
+use crate::verilog;
+
+/// What to build.
+#[derive(Args)]
+pub struct Options {
+    /// Board, a folder of `bitstreams`
+    #[arg(long, value_parser = ["versa-ecp5"])]
+    board: String,
+    /// Placement seeds to try
+    #[arg(long, default_value_t = 5)]
+    seeds: u32,
+    /// Make the bitstream of the manifest again, with its seed, and compare
+    #[arg(long, conflicts_with = "seeds")]
+    verify: bool,
+}
+
+/// What a bitstream is and what it was made of; `postern flash` reads it.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    board: String,
+    device: String,
+    git_commit: String,
+    seed: u32,
+    layout_hash: String,
+    sha256: String,
+    tools: BTreeMap<String, String>,
+    tables: BTreeMap<String, usize>,
+    resources: BTreeMap<String, String>,
+    clocks: Vec<Clock>,
+}
+
+/// A clock of the design.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Clock {
+    name: String,
+    constraint_mhz: f64,
+    fmax_mhz: f64,
+}
+
+/// Builds the bitstream, or checks that it can be built again.
+pub fn bitstream(options: &Options) -> Result {
+    requirements::ensure(&[SYNTHESIS])?;
+    let home = root().join("bitstreams").join(&options.board);
+    let folder = target().join("bitstream").join(&options.board);
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let board = Board::read(&options.board)?;
+    let build = Build {
+        name: &options.board,
+        board: &board,
+        home: &home,
+        folder: &folder,
+    };
+    match options.verify {
+        false => build.make(options.seeds),
+        true => build.verify(),
+    }
+}
+
+struct Build<'a> {
+    name: &'a str,
+    board: &'a Board,
+    /// Where the bitstream belongs.
+    home: &'a Path,
+    /// Where it is made.
+    folder: &'a Path,
+}
+
+impl Build<'_> {
+    fn make(&self, seeds: u32) -> Result {
+        let commit = git(&["rev-parse", "HEAD"])?;
+        let constraints = self.synthesise(&commit)?;
+        let route = self.route(&constraints);
+        let routed = route.all(seeds)?;
+        self.report(&routed);
+        let best = routed
+            .iter()
+            .max_by(|one, other| one.margin().total_cmp(&other.margin()))
+            .ok_or_else(|| Failure::Check("no seed to try".into()))?;
+        let bit = self.home.join("postern.bit");
+        route.pack(best.seed, &bit, &self.home.join("postern.svf"))?;
+        let manifest = self.manifest(&commit, best, &bit)?;
+        let path = self.home.join("manifest.toml");
+        let text = toml::to_string(&manifest)
+            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?;
+        fs::write(&path, text).map_err(at(&path))?;
+        println!(
+            "\n  {} of seed {}, {}",
+            bit.display(),
+            best.seed,
+            path.display()
+        );
+        let worst = routed
+            .iter()
+            .map(Routed::margin)
+            .fold(f64::INFINITY, f64::min);
+        if worst < 1.0 {
+            return Err(Failure::Check(format!(
+                "a seed misses a constraint: its slowest clock reaches {:.0} % of what it must",
+                100.0 * worst
+            )));
+        }
+        Ok(())
+    }
+
+    /// The same again, bit for bit.
+    fn verify(&self) -> Result {
+        let path = self.home.join("manifest.toml");
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        let told: Manifest = toml::from_str(&text)
+            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?;
+        let sources = ["hdl", "xtask/src/ecp5.rs", "bitstreams"];
+        let changed = git(&[
+            &["diff", "--name-only", &told.git_commit, "--"],
+            &sources[..],
+        ]
+        .concat())?;
+        let changed: Vec<&str> = changed
+            .lines()
+            .filter(|file| !file.ends_with(".md") && !file.ends_with("manifest.toml"))
+            .collect();
+        if !changed.is_empty() {
+            return Err(Failure::Check(format!(
+                "the manifest is of commit {}, and since then these changed: {}. Check that commit out, or build anew",
+                told.git_commit,
+                changed.join(", ")
+            )));
+        }
+        let constraints = self.synthesise(&told.git_commit)?;
+        let route = self.route(&constraints);
+        let routed = route.one(told.seed)?;
+        let bit = self.folder.join("again.bit");
+        route.pack(told.seed, &bit, &self.folder.join("again.svf"))?;
+        let made = self.manifest(&told.git_commit, &routed, &bit)?;
+        if made != told {
+            return Err(Failure::Check(format!(
+                "built again, it is another bitstream.\n  manifest: {told:?}\n  now:      {made:?}"
+            )));
+        }
+        println!("  the same bitstream again, SHA-256 {}", made.sha256);
+        Ok(())
+    }
+
+    /// Verilog and netlist in the folder. Returns the constraint files.
+    fn synthesise(&self, commit: &str) -> Result<Vec<PathBuf>> {
+        let time = git(&["show", "--no-patch", "--format=%ct", commit])?;
+        verilog::emit_board(
+            self.name,
+            commit.get(..8).unwrap_or_default(),
+            &time,
+            &self.folder.join("board.v"),
+        )?;
+        println!("    synthesising: takes minutes");
+        ecp5::synthesise(self.folder, &["board.v"], "postern")?;
+        let folder = self.home.join("constraints");
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            files.push(entry.map_err(at(&folder))?.path());
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn route<'b>(&'b self, constraints: &'b [PathBuf]) -> Route<'b> {
+        Route {
+            folder: self.folder,
+            board: self.board,
+            constraints,
+        }
+    }
+
+    fn manifest(&self, commit: &str, routed: &Routed, bit: &Path) -> Result<Manifest> {
+        let sum = capture(command("sha256sum").arg(bit))?;
+        let used = |(kind, count): (&String, &ecp5::Utilization)| {
+            (
+                kind.clone(),
+                format!("{} of {}", count.used, count.available),
+            )
+        };
+        let tables = [
+            ("acl", layout::table::ACL_SLOTS),
+            ("destination", layout::table::DESTINATIONS),
+            ("flow", layout::table::FLOW_SLOTS),
+            ("adjacency", layout::table::ADJACENCIES),
+            ("interface", layout::table::INTERFACES),
+        ];
+        Ok(Manifest {
+            board: self.name.into(),
+            device: self.board.device.clone(),
+            git_commit: commit.into(),
+            seed: routed.seed,
+            layout_hash: format!("{:016x}", layout::LAYOUT_HASH),
+            sha256: sum.split_whitespace().next().unwrap_or_default().into(),
+            tools: ecp5::versions()?
+                .into_iter()
+                .map(|(name, version)| (name.into(), version))
+                .collect(),
+            tables: tables.map(|(name, size)| (name.into(), size)).into(),
+            resources: routed
+                .utilization
+                .iter()
+                .filter(|(_, count)| count.used > 0)
+                .map(used)
+                .collect(),
+            clocks: self.clocks(routed),
+        })
+    }
+
+    /// The clocks of a seed by name. Block RAM bounds the clock it runs on.
+    fn clocks(&self, routed: &Routed) -> Vec<Clock> {
+        let clock = |(name, fmax): (&String, &ecp5::Fmax)| Clock {
+            name: name.trim_start_matches("$glbnet$").into(),
+            constraint_mhz: fmax.constraint,
+            fmax_mhz: fmax.achieved.min(self.board.block_ram_limit_mhz),
+        };
+        routed.fmax.iter().map(clock).collect()
+    }
+
+    /// Prints Fmax of every clock: all seeds, then least, median and greatest.
+    fn report(&self, routed: &[Routed]) {
+        let mut by_clock: BTreeMap<String, (f64, Vec<f64>)> = BTreeMap::new();
+        for seed in routed {
+            for clock in self.clocks(seed) {
+                let entry = by_clock.entry(clock.name).or_default();
+                entry.0 = clock.constraint_mhz;
+                entry.1.push(clock.fmax_mhz);
+            }
+        }
+        println!("\n  clock                      must   least  median  greatest   by seed, MHz");
+        for (name, (constraint, mut fmax)) in by_clock {
+            let seeds: Vec<String> = fmax.iter().map(|mhz| format!("{mhz:.1}")).collect();
+            fmax.sort_by(f64::total_cmp);
+            let (least, greatest) = (fmax[0], fmax[fmax.len() - 1]);
+            println!(
+                "  {name:24} {constraint:6.1}  {least:6.1}  {:6.1}    {greatest:6.1}   {}",
+                fmax[fmax.len() / 2],
+                seeds.join(" ")
+            );
+        }
+    }
+}
+
+fn git(arguments: &[&str]) -> Result<String> {
+    Ok(capture(command("git").args(arguments))?.trim().to_owned())
+}

@@ -1,0 +1,295 @@
+//! The open tools for the ECP5: yosys to a netlist, nextpnr to a placed and routed design, ecppack to a bitstream.
+//!
+//! Programs on PATH are taken first, else those of the Python packages. Fmax is what nextpnr's timing model says of the slow
+//! corner; nothing here has run on silicon.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::{Failure, Result, at, capture, command, output, root, run};
+use crate::requirements::{find_program, venv_program};
+
+/// What the mapping to LUTs takes for the way from one LUT to the next.
+///
+/// Yosys' own is 300 ps. In a device that is three quarters full the way costs 700 and more, and rows of LUTs weigh more
+/// against carry chains than it thinks.
+const WIRE_DELAY_PS: u32 = 700;
+
+/// How much the placer weighs a late path against the length of all wires.
+///
+/// Nextpnr's own is 10, with which it leaves a few registers of a late path far apart to keep the rest short. One netlist,
+/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this.
+const PLACER_TIMING_WEIGHT: u32 = 30;
+
+/// `board.toml` of a board.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    pub device: String,
+    /// Arguments of nextpnr that name the device.
+    pub nextpnr: Vec<String>,
+    pub target_mhz: f64,
+    /// The data sheet's limit for block RAM; nextpnr does not model it.
+    pub block_ram_limit_mhz: f64,
+    pub block_ram: usize,
+    pub budget: Vec<Budget>,
+}
+
+/// Block RAMs that some blocks may take together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    pub what: String,
+    pub blocks: Vec<String>,
+    pub block_ram: usize,
+}
+
+impl Board {
+    /// The board with this folder in `bitstreams`.
+    pub fn read(name: &str) -> Result<Self> {
+        let path = root().join("bitstreams").join(name).join("board.toml");
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        toml::from_str(&text)
+            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
+    }
+}
+
+/// Cell types by instance path.
+pub type Cells = BTreeMap<String, String>;
+
+/// The programs of the flow.
+const PROGRAMS: [&str; 3] = ["yosys", "nextpnr-ecp5", "ecppack"];
+
+/// A program of the flow, behind all other work of the machine.
+fn tool(name: &str) -> Command {
+    // All or none: a netlist of one yosys is not the netlist of another.
+    let program = match PROGRAMS
+        .iter()
+        .all(|program| find_program(program).is_some())
+    {
+        true => PathBuf::from(name),
+        false => venv_program(&format!("yowasp-{name}")),
+    };
+    let mut nice = command("nice");
+    nice.args(["-n", "10"]).arg(program);
+    nice
+}
+
+/// What the programs of the flow say of themselves, by name.
+pub fn versions() -> Result<BTreeMap<&'static str, String>> {
+    let version = |program| {
+        let told = output(tool(program).arg("--version"))?;
+        let text = [told.stdout, told.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        let named = text.lines().find(|line| line.contains(char::is_numeric));
+        let line = named.unwrap_or_default().trim().to_owned();
+        Ok((program, line))
+    };
+    PROGRAMS.into_iter().map(version).collect()
+}
+
+/// Maps Verilog files of `folder` to the device's cells: `netlist.json` there. Returns the cells of `top`.
+pub fn synthesise(folder: &Path, files: &[&str], top: &str) -> Result<Cells> {
+    #[derive(Deserialize)]
+    struct Netlist {
+        modules: BTreeMap<String, Module>,
+    }
+    #[derive(Deserialize)]
+    struct Module {
+        cells: BTreeMap<String, Cell>,
+    }
+    #[derive(Deserialize)]
+    struct Cell {
+        r#type: String,
+    }
+    // `synth_ecp5` in three parts: it has no option for the wire delay of its LUT mapping.
+    let script = format!(
+        "read_verilog -sv {files}; synth_ecp5 -top {top} -run begin:map_luts; \
+         abc9 -W {WIRE_DELAY_PS}; clean; synth_ecp5 -top {top} -run map_cells: -json netlist.json; \
+         delete t:$scopeinfo; write_verilog -noattr -norename netlist.v",
+        files = files.join(" "),
+    );
+    run(tool("yosys")
+        .current_dir(folder)
+        .args(["-q", "-l", "yosys.log", "-p", &script]))?;
+    let mut netlist: Netlist = read(&folder.join("netlist.json"))?;
+    let module = netlist.modules.remove(top);
+    let cells = module.map(|module| module.cells).unwrap_or_default();
+    Ok(cells
+        .into_iter()
+        .map(|(path, cell)| (path, cell.r#type))
+        .collect())
+}
+
+/// What nextpnr reports for one seed.
+#[derive(Deserialize)]
+pub struct Routed {
+    #[serde(default)]
+    pub seed: u32,
+    pub fmax: BTreeMap<String, Fmax>,
+    #[serde(default)]
+    pub utilization: BTreeMap<String, Utilization>,
+    #[serde(default)]
+    critical_paths: Vec<CriticalPath>,
+}
+
+/// How fast a clock may be.
+#[derive(Deserialize, Serialize)]
+pub struct Fmax {
+    pub achieved: f64,
+    pub constraint: f64,
+}
+
+/// How many of a kind of cell there are and are used.
+#[derive(Deserialize)]
+pub struct Utilization {
+    pub available: usize,
+    pub used: usize,
+}
+
+#[derive(Deserialize)]
+struct CriticalPath {
+    path: Vec<Hop>,
+}
+
+#[derive(Deserialize)]
+struct Hop {
+    from: End,
+    to: End,
+}
+
+#[derive(Deserialize)]
+struct End {
+    cell: String,
+}
+
+impl Routed {
+    /// Fmax of the slowest clock.
+    pub fn mhz(&self) -> f64 {
+        self.fmax
+            .values()
+            .map(|clock| clock.achieved)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// What the clock with least to spare reaches of what it must.
+    pub fn margin(&self) -> f64 {
+        self.fmax
+            .values()
+            .map(|clock| clock.achieved / clock.constraint)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// First and last cell of the slowest path.
+    pub fn worst_path(&self) -> Option<(&str, &str)> {
+        let path = &self.critical_paths.first()?.path;
+        Some((&path.first()?.from.cell, &path.last()?.to.cell))
+    }
+}
+
+/// How to place and route the `netlist.json` of a folder.
+pub struct Route<'a> {
+    pub folder: &'a Path,
+    pub board: &'a Board,
+    /// Files of pins and clocks; without any nextpnr chooses pins, and one clock of the board's target is meant.
+    pub constraints: &'a [PathBuf],
+}
+
+impl Route<'_> {
+    /// Seeds 1 to `seeds`, as many at once as there are cores.
+    pub fn all(&self, seeds: u32) -> Result<Vec<Routed>> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let seeds: Vec<u32> = (1..=seeds).collect();
+        let mut routed = Vec::new();
+        for group in seeds.chunks(cores) {
+            let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
+                let start = |seed: &u32| {
+                    let seed = *seed;
+                    scope.spawn(move || self.one(seed))
+                };
+                let running: Vec<_> = group.iter().map(start).collect();
+                let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
+                    handle.join().expect("routing does not panic")
+                };
+                running.into_iter().map(join).collect()
+            });
+            for seed in done {
+                routed.push(seed?);
+            }
+        }
+        Ok(routed)
+    }
+
+    /// One seed: `route-SEED.json`, `.log` and, with constraints, `.config` in the folder.
+    pub fn one(&self, seed: u32) -> Result<Routed> {
+        let Board {
+            nextpnr: device,
+            target_mhz,
+            ..
+        } = self.board;
+        let report = format!("route-{seed}.json");
+        let mut nextpnr = tool("nextpnr-ecp5");
+        nextpnr
+            .current_dir(self.folder)
+            .args(device)
+            .args(["--json", "netlist.json"]);
+        if self.constraints.is_empty() {
+            nextpnr.args(["--freq", &target_mhz.to_string()]);
+        } else {
+            nextpnr.args(["--textcfg", &config(seed)]);
+        }
+        for file in self.constraints {
+            nextpnr.arg("--lpf").arg(file);
+        }
+        nextpnr.args([
+            "--seed",
+            &seed.to_string(),
+            "--placer-heap-timingweight",
+            &PLACER_TIMING_WEIGHT.to_string(),
+        ]);
+        // Quiet on our terminal; the log can be followed while it runs.
+        let log = format!("route-{seed}.log");
+        nextpnr.args([
+            "--timing-allow-fail",
+            "--report",
+            &report,
+            "--quiet",
+            "--log",
+            &log,
+        ]);
+        println!("    placing and routing, seed {seed}: takes minutes");
+        capture(&mut nextpnr)?;
+        let mut routed: Routed = read(&self.folder.join(report))?;
+        routed.seed = seed;
+        Ok(routed)
+    }
+
+    /// Packs what a seed was routed to: the bitstream and its SVF.
+    pub fn pack(&self, seed: u32, bit: &Path, svf: &Path) -> Result {
+        capture(
+            tool("ecppack")
+                .current_dir(self.folder)
+                .arg("--svf")
+                .arg(svf)
+                .arg(config(seed))
+                .arg(bit),
+        )?;
+        Ok(())
+    }
+}
+
+fn config(seed: u32) -> String {
+    format!("route-{seed}.config")
+}
+
+/// Reads JSON that one of the tools wrote.
+fn read<T: for<'de> Deserialize<'de>>(path: &PathBuf) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(at(path))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
+}
