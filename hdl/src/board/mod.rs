@@ -4,5 +4,7 @@
 pub mod beat;
 /// Frames between ports and core.
 pub mod buffer;
+/// What the ports met, and the way to the PHYs.
+pub mod registers;
 /// The system clock.
 pub mod pll;
