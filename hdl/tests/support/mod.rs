@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod dma;
+pub mod domains;
 pub mod endpoint;
 pub mod host;
 pub mod lockstep;
