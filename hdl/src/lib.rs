@@ -78,6 +78,9 @@ pub mod csr;
 /// The card on the bus: TLPs in, TLPs out.
 pub mod pcie;
 
+/// Gigabit Ethernet.
+pub mod mac;
+
 /// The pipeline wired up.
 pub mod core;
 /// The card without rings.

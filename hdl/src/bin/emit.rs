@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hdl::checksum::Checksum;
 use hdl::crossing::{Crossing, GrayPointer};
 use hdl::fifo::{BlockFifo, Fifo};
+use hdl::mac::Mac;
 use hdl::pcie::Endpoint;
 use hdl::skid::Skid;
 use rust_hdl_core::prelude::Bits;
@@ -30,6 +31,7 @@ const MODULES: &[(&str, Print)] = &[
         hdl::emit(name, GrayPointer::<4, 5>::default())
     }),
     ("checksum", |name| hdl::emit(name, Checksum::default())),
+    ("mac", |name| hdl::emit(name, Mac::default())),
     ("endpoint", |name| hdl::emit(name, Endpoint::default())),
 ];
 
