@@ -13,10 +13,11 @@
 //! style which `tests/kernel_style.rs` enforces, `tests/verilog_lint.rs` checks what was printed, and
 //! every module has a lock-step test of the printed Verilog against the native simulation.
 //!
-//! All state is initialised by the bitstream. There is one clock; the `reset` of the card puts the control
-//! registers back and keeps frames out, tables and frames inside stay. No combinational path leads from one
-//! module's `ready` through another module to a third: a skid buffer or a register is in between. Only parser and
-//! destination lookup pass on the `ready` of who stands behind them, which is a register.
+//! All state is initialised by the bitstream. There is one clock, except that of what an Ethernet port receives; the
+//! `reset` of the card puts the control registers back and keeps frames out, tables and frames inside stay. No
+//! combinational path leads from one module's `ready` through another module to a third: a skid buffer or a register
+//! is in between. Only parser and destination lookup pass on the `ready` of who stands behind them, which is a
+//! register.
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +31,8 @@ pub mod ram;
 pub mod skid;
 /// Synchronous FIFOs.
 pub mod fifo;
+/// From one clock to another.
+pub mod crossing;
 
 /// What travels beside a packet.
 pub mod record;
@@ -75,6 +78,8 @@ pub mod csr;
 /// The card on the bus: TLPs in, TLPs out.
 pub mod pcie;
 
+/// Gigabit Ethernet.
+pub mod mac;
 /// What surrounds the core on a board.
 pub mod board;
 

@@ -98,6 +98,21 @@ fn the_endpoint_is_clean() {
 }
 
 #[test]
+fn the_ethernet_port_is_clean() {
+    let circuits = [
+        ("mac", print(&mut hdl::mac::Mac::default())),
+        (
+            "management",
+            print(&mut hdl::mac::management::Management::default()),
+        ),
+    ];
+    for (name, verilog) in circuits {
+        let faults = rejected(name, &verilog);
+        assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
+    }
+}
+
+#[test]
 fn planted_faults_are_seen() {
     let module = |body: &str| {
         format!(

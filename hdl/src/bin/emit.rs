@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use hdl::checksum::Checksum;
+use hdl::crossing::{Crossing, GrayPointer};
 use hdl::fifo::{BlockFifo, Fifo};
+use hdl::mac::Mac;
 use hdl::pcie::Endpoint;
 use hdl::skid::Skid;
 use rust_hdl_core::prelude::Bits;
@@ -12,8 +14,8 @@ use rust_hdl_core::prelude::Bits;
 type Print = fn(&str) -> String;
 
 /// Modules that proofs are about, in small instances: what they do with a word does not depend on
-/// the word, so few bits and few places show every way of losing or swapping one. And the endpoint, which
-/// is tested and synthesised alone.
+/// the word, so few bits and few places show every way of losing or swapping one. And those that are synthesised
+/// alone.
 const MODULES: &[(&str, Print)] = &[
     ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
     ("fifo", |name| {
@@ -22,7 +24,14 @@ const MODULES: &[(&str, Print)] = &[
     ("block_fifo", |name| {
         hdl::emit(name, BlockFifo::<Bits<2>, 2, 3>::default())
     }),
+    ("crossing", |name| {
+        hdl::emit(name, Crossing::<Bits<1>, 1, 2>::default())
+    }),
+    ("gray_pointer", |name| {
+        hdl::emit(name, GrayPointer::<4, 5>::default())
+    }),
     ("checksum", |name| hdl::emit(name, Checksum::default())),
+    ("mac", |name| hdl::emit(name, Mac::default())),
     ("endpoint", |name| hdl::emit(name, Endpoint::default())),
 ];
 

@@ -67,34 +67,46 @@ impl<U: Block> Lockstep<U> {
 
     /// Builds and runs the Verilated circuit; the first difference, if any.
     pub fn compare(&self, name: &str) -> Result<(), String> {
-        let directory = scratch(&format!("lockstep-{name}"));
-        let write = |file: &str, text: &str| {
-            std::fs::write(directory.join(file), text).expect("the scratch directory is writable");
-        };
-        write("dut.v", &self.verilog);
-        write("main.cpp", &driver(&self.header));
-        write("vectors", &self.vectors);
-        build(&directory);
-        let run = Command::new(directory.join("obj/dut"))
-            .arg(directory.join("vectors"))
-            .output()
-            .expect("the program was built");
-        let text = String::from_utf8_lossy(&run.stdout).into_owned();
-        let passed = format!("{} clocks agree\n", self.clocks);
-        if run.status.success() && text == passed {
-            Ok(())
-        } else {
-            Err(text)
-        }
+        let program = driver(&self.header, &["clock"], true);
+        replay(name, &self.verilog, &program, &self.vectors, self.clocks)
     }
 }
 
-fn settle<U: Block>(uut: &mut U) {
+/// Builds the circuit with its driver and runs it on vectors of so many rows; the first difference, if any.
+pub fn replay(
+    name: &str,
+    verilog: &str,
+    program: &str,
+    vectors: &str,
+    rows: usize,
+) -> Result<(), String> {
+    let directory = scratch(&format!("lockstep-{name}"));
+    let write = |file: &str, text: &str| {
+        std::fs::write(directory.join(file), text).expect("the scratch directory is writable");
+    };
+    write("dut.v", verilog);
+    write("main.cpp", program);
+    write("vectors", vectors);
+    build(&directory, "-O0");
+    let run = Command::new(directory.join("obj/dut"))
+        .arg(directory.join("vectors"))
+        .output()
+        .expect("the program was built");
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    if run.status.success() && text == format!("{rows} clocks agree\n") {
+        Ok(())
+    } else {
+        Err(text)
+    }
+}
+
+pub fn settle<U: Block>(uut: &mut U) {
     assert!(simulate(uut, 1000), "the circuit does not settle");
 }
 
-/// Verilates and compiles as one translation unit; the run-time library is compiled once.
-pub fn build(directory: &Path) {
+/// Verilates and compiles as one translation unit; the run-time library is compiled once. `level` is the compiler's
+/// option: short runs are over before an optimised program is compiled.
+pub fn build(directory: &Path, level: &str) {
     run(Command::new("verilator")
         .current_dir(directory)
         .args([
@@ -127,7 +139,7 @@ pub fn build(directory: &Path) {
     let library = runtime_library(directory);
     run(compiler()
         .current_dir(directory.join("obj"))
-        .arg("unit.cpp")
+        .args([level, "unit.cpp"])
         .args(&library)
         .args(["-o", "dut", "-pthread"]));
 }
@@ -181,13 +193,27 @@ fn run(command: &mut Command) {
 }
 
 /// C++ that reads the vectors, drives the inputs and compares the outputs.
-fn driver(ports: &[Port]) -> String {
-    let mut body = String::new();
-    for port in ports
+///
+/// Clocks take the level of a row before the other inputs change. With `rises` they rise behind each row.
+pub fn driver(ports: &[Port], clocks: &[&str], rises: bool) -> String {
+    let (levels, inputs): (Vec<&Port>, Vec<&Port>) = ports
         .iter()
-        .filter(|port| port.is_input && port.name != "clock")
-    {
+        .filter(|port| port.is_input)
+        .partition(|port| clocks.contains(&port.name.as_str()));
+    let mut body = String::new();
+    for port in &levels {
         let _ = writeln!(body, "    {};", move_words(port, true));
+    }
+    let _ = writeln!(body, "    dut->eval();");
+    for port in &inputs {
+        let _ = writeln!(body, "    {};", move_words(port, true));
+    }
+    let mut edge = String::new();
+    if rises {
+        for port in &levels {
+            let _ = writeln!(edge, "    dut->{} = 1;", port.name);
+        }
+        let _ = writeln!(edge, "    dut->eval();");
     }
     let mut check = String::new();
     let mut read = String::new();
@@ -224,7 +250,7 @@ fn driver(ports: &[Port]) -> String {
         .unwrap_or(1)
         .max(2);
     format!(
-        "{PROLOGUE_HEAD}{words}{PROLOGUE}  uint32_t value[{}][WORDS];\n  for (;;) {{\n{read}    dut->clock = 0;\n{body}    dut->eval();\n{check}    dut->clock = 1;\n    dut->eval();\n    clocks++;\n  }}\n  printf(\"%d clocks agree\\n\", clocks);\n  return 0;\n}}\n",
+        "{PROLOGUE_HEAD}{words}{PROLOGUE}  uint32_t value[{}][WORDS];\n  for (;;) {{\n{read}{body}    dut->eval();\n{check}{edge}    clocks++;\n  }}\n  printf(\"%d clocks agree\\n\", clocks);\n  return 0;\n}}\n",
         ports.len()
     )
 }

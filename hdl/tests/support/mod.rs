@@ -2,12 +2,16 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod dma;
+pub mod domains;
 pub mod endpoint;
+pub mod ethernet;
+pub mod frame;
 pub mod host;
 pub mod lockstep;
 pub mod packet;
 pub mod ports;
 pub mod random;
+pub mod timeline;
 pub mod tlp;
 pub mod verilated;
 pub mod verilog;

@@ -38,7 +38,7 @@ impl Verilated {
         };
         write("dut.v", &verilog);
         write("main.cpp", &program(&header));
-        build(&directory);
+        build(&directory, "-O0");
         let mut child = Command::new(directory.join("obj/dut"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -13,13 +13,17 @@ pub fn scratch(name: &str) -> PathBuf {
     directory
 }
 
-/// Connects and checks the circuit and prints it with the module name `dut`.
+/// Connects and checks the circuit and prints it with the module name `dut`, with models of the device's primitives.
 pub fn print(uut: &mut impl Block) -> String {
     uut.connect_all();
     let mut defines = ModuleDefines::default();
     check_all(uut).expect("every signal is driven, no loops");
     uut.accept("dut", &mut defines);
-    defines.defines()
+    let mut verilog = defines.defines();
+    if verilog.contains("DDRX1F") {
+        verilog.push_str(include_str!("ecp5.v"));
+    }
+    verilog
 }
 
 /// Warnings of Verilator `-Wall`, one line each, without the harmless classes.

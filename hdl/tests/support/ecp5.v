@@ -1,0 +1,24 @@
+// Models of the ECP5 input and output registers that work on both edges of a clock (FPGA-TN-02035), for simulation
+// only: synthesis takes the device's own. Clock to clock, without any delay within a clock.
+
+// What the pin had at a rising edge (Q0) and at the falling edge after it (Q1) appears at the next rising edge.
+module IDDRX1F(input wire D, input wire SCLK, input wire RST, output reg Q0, output reg Q1);
+    reg rising, falling;
+    initial {rising, falling, Q0, Q1} = 0;
+    always @(posedge SCLK or posedge RST)
+        if (RST) {rising, Q0, Q1} <= 0;
+        else {rising, Q0, Q1} <= {D, rising, falling};
+    always @(negedge SCLK or posedge RST)
+        if (RST) falling <= 0;
+        else falling <= D;
+endmodule
+
+// What D0 and D1 had at a rising edge is at the pin two rising edges later: D0 while the clock is high, then D1.
+module ODDRX1F(input wire D0, input wire D1, input wire SCLK, input wire RST, output wire Q);
+    reg [1:0] first, second, third;
+    initial {first, second, third} = 0;
+    always @(posedge SCLK or posedge RST)
+        if (RST) {first, second, third} <= 0;
+        else {first, second, third} <= {D0, D1, first, second};
+    assign Q = SCLK ? third[1] : third[0];
+endmodule
