@@ -75,6 +75,9 @@ pub mod csr;
 /// The card on the bus: TLPs in, TLPs out.
 pub mod pcie;
 
+/// A serial line as the way to the registers.
+pub mod uart;
+
 /// The pipeline wired up.
 pub mod core;
 /// The card without rings.

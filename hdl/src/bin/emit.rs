@@ -6,14 +6,15 @@ use hdl::checksum::Checksum;
 use hdl::fifo::{BlockFifo, Fifo};
 use hdl::pcie::Endpoint;
 use hdl::skid::Skid;
+use hdl::uart::UartBridge;
 use rust_hdl_core::prelude::Bits;
 
 /// Prints a module under the given name.
 type Print = fn(&str) -> String;
 
 /// Modules that proofs are about, in small instances: what they do with a word does not depend on
-/// the word, so few bits and few places show every way of losing or swapping one. And the endpoint, which
-/// is tested and synthesised alone.
+/// the word, so few bits and few places show every way of losing or swapping one. And the endpoint and the serial
+/// line, which are tested and synthesised alone.
 const MODULES: &[(&str, Print)] = &[
     ("skid", |name| hdl::emit(name, Skid::<Bits<2>>::default())),
     ("fifo", |name| {
@@ -24,6 +25,7 @@ const MODULES: &[(&str, Print)] = &[
     }),
     ("checksum", |name| hdl::emit(name, Checksum::default())),
     ("endpoint", |name| hdl::emit(name, Endpoint::default())),
+    ("uart", |name| hdl::emit(name, UartBridge::default())),
 ];
 
 /// What to print, and where.

@@ -9,5 +9,6 @@ pub mod packet;
 pub mod ports;
 pub mod random;
 pub mod tlp;
+pub mod uart;
 pub mod verilated;
 pub mod verilog;
