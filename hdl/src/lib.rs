@@ -78,6 +78,8 @@ pub mod csr;
 /// The card on the bus: TLPs in, TLPs out.
 pub mod pcie;
 
+/// A serial line as the way to the registers.
+pub mod uart;
 /// Gigabit Ethernet.
 pub mod mac;
 /// What surrounds the core on a board.

@@ -113,6 +113,13 @@ fn the_ethernet_port_is_clean() {
 }
 
 #[test]
+fn the_serial_line_is_clean() {
+    let verilog = print(&mut hdl::uart::UartBridge::default());
+    let faults = rejected("uart", &verilog);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn planted_faults_are_seen() {
     let module = |body: &str| {
         format!(

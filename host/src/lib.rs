@@ -27,6 +27,9 @@ pub mod tls;
 /// pure: what an operator may ask of a running firewall, and the answers.
 #[deny(clippy::disallowed_types, clippy::disallowed_methods)]
 pub mod show;
+/// pure: what is written beside a bitstream, and whether the bitstream is for this program.
+#[deny(clippy::disallowed_types, clippy::disallowed_methods)]
+pub mod bitstream;
 /// io: tokens that hold private keys.
 pub mod token;
 /// io: what must survive a restart.

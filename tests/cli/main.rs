@@ -5,6 +5,7 @@ mod command;
 
 mod check;
 mod crypto;
+mod flash;
 mod lists;
 mod packet_tracer;
 mod replay;

@@ -121,6 +121,8 @@ pub mod hash;
 pub mod simulator;
 /// Entries of the tables in the order a packet meets them.
 pub mod table;
+/// Requests and answers on a board's serial line.
+pub mod uart;
 
 /// Every packed structure, in the order `REGISTERS.md` prints them.
 pub const ENTRIES: &[Entry] = &[
@@ -140,6 +142,9 @@ pub const ENTRIES: &[Entry] = &[
     desc::DmaStatus::ENTRY,
     simulator::Frame::ENTRY,
     simulator::Record::ENTRY,
+    uart::UartRequest::ENTRY,
+    uart::UartAccess::ENTRY,
+    uart::UartAnswer::ENTRY,
 ];
 
 /// FNV-1a over every name, width, offset, size and code of this crate.
@@ -180,6 +185,12 @@ pub const LAYOUT_HASH: u64 = {
     while i < csr::COUNTERS.len() {
         hash = fnv_str(hash, csr::COUNTERS[i].name);
         hash = fnv_u32(hash, csr::COUNTERS[i].index);
+        i += 1;
+    }
+    let mut i = 0;
+    while i < uart::CONSTANTS.len() {
+        hash = fnv_str(hash, uart::CONSTANTS[i].0);
+        hash = fnv_u32(hash, uart::CONSTANTS[i].1);
         i += 1;
     }
     fnv_u32(hash, hash::SEED as u32)

@@ -52,6 +52,7 @@ fn document() -> String {
     counters(&mut text);
     reasons(&mut text);
     tables(&mut text);
+    serial_line(&mut text);
     text += "\n## Packed entries\n\nThe first field is at bit 0 of word 0.\n";
     for entry in ENTRIES {
         fields(&mut text, entry);
@@ -139,6 +140,14 @@ fn tables(text: &mut String) {
             table.len(),
             operations.join(", ")
         );
+    }
+}
+
+fn serial_line(text: &mut String) {
+    *text += "\n## Serial line\n\nFor boards without PCIe; `layout::uart` says how it is used.\n\n";
+    *text += "| name | value |\n|---|---:|\n";
+    for (name, value) in layout::uart::CONSTANTS {
+        let _ = writeln!(text, "| `{name}` | {value:#x} |");
     }
 }
 

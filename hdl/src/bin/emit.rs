@@ -8,6 +8,7 @@ use hdl::fifo::{BlockFifo, Fifo};
 use hdl::mac::Mac;
 use hdl::pcie::Endpoint;
 use hdl::skid::Skid;
+use hdl::uart::UartBridge;
 use rust_hdl_core::prelude::Bits;
 
 /// Prints a module under the given name.
@@ -33,6 +34,7 @@ const MODULES: &[(&str, Print)] = &[
     ("checksum", |name| hdl::emit(name, Checksum::default())),
     ("mac", |name| hdl::emit(name, Mac::default())),
     ("endpoint", |name| hdl::emit(name, Endpoint::default())),
+    ("uart", |name| hdl::emit(name, UartBridge::default())),
 ];
 
 /// What to print, and where.

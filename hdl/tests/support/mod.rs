@@ -13,5 +13,6 @@ pub mod ports;
 pub mod random;
 pub mod timeline;
 pub mod tlp;
+pub mod uart;
 pub mod verilated;
 pub mod verilog;

@@ -15,6 +15,10 @@ pub mod packet_tracer;
 pub mod replay;
 /// `postern run`.
 pub mod run;
+/// `postern load`.
+pub mod load;
+/// `postern flash`.
+pub mod flash;
 /// `postern crypto`.
 pub mod crypto;
 /// `postern show`.
@@ -42,6 +46,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Be a firewall: load a configuration into a card and serve it
     Run(run::Arguments),
+    /// Load a configuration into a board over its serial line, and leave it alone
+    Load(load::Arguments),
+    /// Program a board with a bitstream that fits this program
+    Flash(flash::Arguments),
     /// Make keys, enrol trustpoints, import and export certificates
     Crypto(crypto::Arguments),
     /// Show what is stored, or what a running firewall does
@@ -80,6 +88,9 @@ pub enum Failure {
     /// An authority's server gave no certificate.
     #[error(transparent)]
     Enrol(#[from] crate::enrol::Error),
+    /// A board was not programmed.
+    #[error(transparent)]
+    Flash(#[from] flash::Error),
     /// A running firewall has no answer.
     #[error(transparent)]
     Control(#[from] crate::control::client::Error),
@@ -103,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::PacketTracer(arguments) => packet_tracer::run(&arguments),
         Command::Replay(arguments) => Ok(replay::run(&arguments)),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Flash(arguments) => flash::run(&arguments),
         Command::Crypto(arguments) => crypto::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Nic(command) => nic::run(&command),

@@ -45,7 +45,7 @@ pub struct Bind {
 /// Arguments of `nic info`.
 #[derive(Args, Debug)]
 pub struct Info {
-    /// The card: `sim`, `vfio-user:SOCKET` or `vfio:BDF`
+    /// The card: `sim`, `vfio-user:SOCKET`, `vfio:BDF` or `uart:DEVICE`
     nic: Address,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -127,6 +127,7 @@ fn describe(sysfs: &Sysfs, address: &Address) -> Result<Description, runtime::Er
             .link
             .unwrap_or_else(|| "not PCI Express".into()),
         Address::Simulated | Address::User(_) => "simulated".into(),
+        Address::Uart(_) => "serial line".into(),
     };
     let wiring = Wiring {
         engine: Engine::Model,

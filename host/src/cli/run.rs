@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Configuration in ASA command language; `-` reads standard input
     #[arg(long, value_name = "CONFIG")]
     config: String,
-    /// The card: `sim` for a simulated one, `vfio-user:SOCKET`, or `vfio:BDF`
+    /// The card: `sim` for a simulated one, `vfio-user:SOCKET`, `vfio:BDF`, or `uart:DEVICE`
     #[arg(long, value_name = "NIC")]
     nic: Address,
     /// Which simulated card, for `--nic sim`

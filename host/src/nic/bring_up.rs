@@ -47,11 +47,15 @@ pub struct Nic {
 impl Nic {
     /// Checks that the device is a card this driver fits, resets it and empties its tables. It stays disabled.
     pub fn bring_up(device: Box<dyn Device>) -> Result<Self, Error> {
-        let mut nic = Self::inspect(device)?;
-        nic.bar.device().reset()?;
-        nic.clear()?;
-        nic.bar.write(csr::SCRATCH, IN_USE)?;
-        Ok(nic)
+        Self::inspect(device)?.emptied()
+    }
+
+    /// Resets a card that was inspected and empties its tables. It stays disabled.
+    pub fn emptied(mut self) -> Result<Self, Error> {
+        self.bar.device().reset()?;
+        self.clear()?;
+        self.bar.write(csr::SCRATCH, IN_USE)?;
+        Ok(self)
     }
 
     /// As [`Nic::bring_up`], but the card keeps what an earlier driver gave it and goes on forwarding: a reset of the
@@ -88,7 +92,7 @@ impl Nic {
     }
 
     /// Whether no driver has written to the card since it was powered on: all tables are empty then.
-    pub(super) fn is_fresh(&mut self) -> Result<bool, Error> {
+    pub fn is_fresh(&mut self) -> Result<bool, Error> {
         Ok(self.bar.read(csr::SCRATCH)? == 0)
     }
 

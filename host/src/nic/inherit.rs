@@ -24,6 +24,18 @@ pub struct Inheritance {
 }
 
 impl Nic {
+    /// The interface table; empty if the card is fresh.
+    pub fn interfaces(&mut self) -> Result<Vec<Interface>, Error> {
+        if self.is_fresh()? {
+            return Ok(Vec::new());
+        }
+        let entries = self.read_table(Table::Interface)?;
+        Ok(entries
+            .iter()
+            .map(|words| Interface::unpack(words))
+            .collect())
+    }
+
     /// Disables the card and empties every table.
     pub(super) fn clear(&mut self) -> Result<(), Error> {
         self.bar.write(csr::CONTROL, 0)?;
@@ -62,13 +74,10 @@ impl Nic {
         }
         let mut flows: Vec<(FlowEntry, FlowTotals)> = self.flows.iter().collect();
         flows.sort_by_key(|(entry, _)| entry.pack());
-        let interfaces = self.read_table(Table::Interface)?;
+        let interfaces = self.interfaces()?;
         let adjacencies = self.read_table(Table::Adjacency)?;
         Ok(Inheritance {
-            interfaces: interfaces
-                .iter()
-                .map(|words| Interface::unpack(words))
-                .collect(),
+            interfaces,
             adjacencies: adjacencies
                 .iter()
                 .map(|words| Adjacency::unpack(words))

@@ -326,7 +326,7 @@ impl vmm_sys_util::poll::PollToken for Token {
 }
 
 /// The interfaces of a configuration with MAC addresses: those they had, or new ones of our own.
-fn with_addresses(wanted: &[Interface], found: &[Interface]) -> Vec<Interface> {
+pub(super) fn with_addresses(wanted: &[Interface], found: &[Interface]) -> Vec<Interface> {
     // Locally administered and unicast; the low byte is left to the interface number.
     let fresh = 0x0200_0000_0000 | random() & 0x00ff_ffff_ff00;
     let known = found.iter().find(|interface| interface.valid);

@@ -19,6 +19,8 @@ pub mod streams;
 pub mod questions;
 /// A card that runs by itself.
 pub mod live;
+/// A card that is loaded and left alone.
+pub mod stand_alone;
 /// A simulated card, started and loaded.
 pub mod lockstep;
 /// Captures in and out.

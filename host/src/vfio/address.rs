@@ -1,4 +1,4 @@
-//! Where a card is: simulated, behind a socket, or behind the kernel's VFIO.
+//! Where a card is: simulated, behind a socket, behind the kernel's VFIO, or behind a serial line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::child::{Child, Wiring};
 use super::kernel::KernelDevice;
 use super::sysfs::{Bdf, Sysfs};
+use super::uart::UartDevice;
 use super::user::Client;
 use super::{Device, Error};
 
@@ -20,6 +21,8 @@ pub enum Address {
     User(PathBuf),
     /// A PCI function bound to vfio-pci.
     Kernel(Bdf),
+    /// A card behind a serial line.
+    Uart(PathBuf),
 }
 
 impl FromStr for Address {
@@ -30,7 +33,11 @@ impl FromStr for Address {
             None if text == "sim" => Ok(Address::Simulated),
             Some(("vfio-user", socket)) if !socket.is_empty() => Ok(Address::User(socket.into())),
             Some(("vfio", bdf)) => Ok(Address::Kernel(bdf.parse()?)),
-            _ => Err("expected sim, vfio-user:SOCKET or vfio:BDF, as vfio:0000:03:00.0".into()),
+            Some(("uart", path)) if !path.is_empty() => Ok(Address::Uart(path.into())),
+            _ => Err(
+                "expected sim, vfio-user:SOCKET, vfio:BDF as vfio:0000:03:00.0, or uart:DEVICE as uart:/dev/ttyUSB1"
+                    .into(),
+            ),
         }
     }
 }
@@ -41,6 +48,7 @@ impl fmt::Display for Address {
             Address::Simulated => f.write_str("sim"),
             Address::User(socket) => write!(f, "vfio-user:{}", socket.display()),
             Address::Kernel(bdf) => write!(f, "vfio:{bdf}"),
+            Address::Uart(path) => write!(f, "uart:{}", path.display()),
         }
     }
 }
@@ -57,6 +65,7 @@ impl Address {
             Address::Kernel(bdf) => {
                 Ok((Box::new(KernelDevice::open(&Sysfs::default(), bdf)?), None))
             }
+            Address::Uart(path) => Ok((Box::new(UartDevice::open(path)?), None)),
         }
     }
 }
@@ -70,7 +79,12 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_printed() {
-        for text in ["sim", "vfio-user:/run/card.sock", "vfio:0000:03:00.0"] {
+        for text in [
+            "sim",
+            "vfio-user:/run/card.sock",
+            "vfio:0000:03:00.0",
+            "uart:/dev/ttyUSB1",
+        ] {
             assert_eq!(
                 text.parse::<Address>().expect("an address").to_string(),
                 text
@@ -90,6 +104,8 @@ mod tests {
             "vfio:",
             "vfio:eth0",
             "user:/x",
+            "uart:",
+            "/dev/ttyUSB1",
             "0000:03:00.0",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");

@@ -164,4 +164,66 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A serial line cannot be used.
+    #[error("the serial line {} fails: {source}", path.display())]
+    Line {
+        /// Its device file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is no serial line.
+    #[error("{} is not a serial line", path.display())]
+    NotALine {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing comes from a serial line.
+    #[error(
+        "no answer on {}: see that the board has power and a Postern bitstream (`postern flash`), and that this is its \
+         UART and not another port of the same adapter", path.display()
+    )]
+    Silent {
+        /// Its device file.
+        path: PathBuf,
+    },
+    /// Something comes from a serial line, and no answers.
+    #[error(
+        "what comes on {} is no answer of a Postern board: another port or bitstream, or a line that damages what it \
+         carries (cable, adapter, ground)", path.display()
+    )]
+    Damaged {
+        /// Its device file.
+        path: PathBuf,
+    },
+    /// A serial line gives back what it is given.
+    #[error(
+        "what is sent on {} comes back: the line ends in a plug or a terminal that echoes, and not at a board",
+        path.display()
+    )]
+    Echo {
+        /// Its device file.
+        path: PathBuf,
+    },
+    /// A card ended a request before its end.
+    #[error(
+        "the card on {} gave {words} words of {wanted}: its bitstream and this program do not fit",
+        path.display()
+    )]
+    CutShort {
+        /// The line's device file.
+        path: PathBuf,
+        /// Words it gave.
+        words: usize,
+        /// Words it was asked for.
+        wanted: usize,
+    },
+    /// A card behind a serial line is asked for what it has not.
+    #[error("the card on {} has no {what}: it is behind a serial line", path.display())]
+    Absent {
+        /// The line's device file.
+        path: PathBuf,
+        /// What.
+        what: &'static str,
+    },
 }

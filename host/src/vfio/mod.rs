@@ -12,6 +12,8 @@ pub mod dma;
 pub mod user;
 /// A device behind the kernel's VFIO.
 pub mod kernel;
+/// A card behind a serial line.
+pub mod uart;
 /// PCI functions as sysfs shows them.
 pub mod sysfs;
 /// Where a card is.
