@@ -241,16 +241,6 @@ impl<T: Synth, const A: usize, const C: usize> Default for BlockFifo<T, A, C> {
     }
 }
 
-impl<T: Synth, const A: usize, const C: usize> BlockFifo<T, A, C> {
-    /// The same of LUT RAM, see [`Ram::distributed`].
-    pub fn distributed() -> Self {
-        Self {
-            memory: Ram::distributed(),
-            ..Self::default()
-        }
-    }
-}
-
 impl<T: Synth, const A: usize, const C: usize> Logic for BlockFifo<T, A, C> {
     #[hdl_gen]
     fn update(&mut self) {

@@ -122,6 +122,21 @@ pub fn emit_card() -> String {
     apart(|| emit(TOP, card::Card::new(csr::ident::Build::default())))
 }
 
+/// Verilog of the card on the Lattice Versa ECP5-5G, with the first 32 bits of the commit and the time it was built from
+/// in its ident block. The same text every time.
+///
+/// # Panics
+/// When the circuit has an open signal or a logic loop.
+pub fn emit_versa(git_hash: u32, build_time: u32) -> String {
+    let build = csr::ident::Build {
+        board: layout::csr::BOARD_VERSA_ECP5,
+        git_hash,
+        build_time,
+        ..csr::ident::Build::default()
+    };
+    apart(move || emit(TOP, board::versa::Versa::new(build)))
+}
+
 /// Prints on a stack of its own: a card is a value of some MiB, more than a thread of a test has.
 fn apart(print: impl FnOnce() -> String + Send + 'static) -> String {
     let printer = std::thread::Builder::new().stack_size(64 << 20);

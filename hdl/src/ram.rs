@@ -29,19 +29,8 @@ pub struct Ram<T: Synth, const A: usize> {
     pub write_address: Signal<In, Bits<A>>,
     /// New word.
     pub write_data: Signal<In, T>,
-    _style: &'static str,
     _memory: Vec<T>,
     _word: T,
-}
-
-impl<T: Synth, const A: usize> Ram<T, A> {
-    /// The same of LUT RAM, where block RAM is scarce: a multiplexer of 2^`A` / 16 words before the first register.
-    pub fn distributed() -> Self {
-        Self {
-            _style: "distributed",
-            ..Self::default()
-        }
-    }
 }
 
 impl<T: Synth, const A: usize> Default for Ram<T, A> {
@@ -54,7 +43,6 @@ impl<T: Synth, const A: usize> Default for Ram<T, A> {
             write_enable: Signal::default(),
             write_address: Signal::default(),
             write_data: Signal::default(),
-            _style: "block",
             _memory: vec![T::default(); 1 << A],
             _word: T::default(),
         }
@@ -82,7 +70,7 @@ impl<T: Synth, const A: usize> Logic for Ram<T, A> {
         // no_rw_check: the caller never uses a word read while it is written, so the tools need
         // not add logic that keeps the old word.
         Verilog::Custom(format!(
-            "(* ram_style = \"{style}\", no_rw_check *) reg [{msb}:0] memory [0:{last}];\n\
+            "(* ram_style = \"block\", no_rw_check *) reg [{msb}:0] memory [0:{last}];\n\
              reg [{msb}:0] word;\n\
              integer i;\n\
              initial begin\n\
@@ -95,7 +83,6 @@ impl<T: Synth, const A: usize> Logic for Ram<T, A> {
              if (read_enable) word <= memory[read_address];\n\
              if (write_enable) memory[write_address] <= write_data;\n\
              end\n",
-            style = self._style,
             msb = T::BITS - 1,
             last = (1_usize << A) - 1,
         ))

@@ -1,10 +1,15 @@
-//! The board around the core: frames between two ports of 1 Gb/s and a core that takes 8.
+//! The board around the core, module by module; `board_pins.rs` has the whole.
 
 mod support;
 
 use std::collections::VecDeque;
 
 use hdl::board::buffer::{Egress, Ingress};
+use hdl::board::lights::Lights;
+use hdl::board::phys::Phys;
+use hdl::board::power_up::PowerUp;
+use hdl::board::registers::{FAULTS, Registers};
+use layout::csr;
 use rust_hdl_core::prelude::*;
 use support::lockstep::Lockstep;
 use support::random::Random;
@@ -120,4 +125,164 @@ fn a_whole_frame_leaves_the_core_at_its_own_speed() {
     }
     assert!(input.is_empty() && held.is_empty(), "everything left");
     run.compare("egress").expect("native and Verilated agree");
+}
+
+/// One access to the board's registers, held until it is acknowledged, and some clocks more: the word read, and how often
+/// an access to a PHY was started.
+fn access(run: &mut Lockstep<Registers>, address: u32, write: Option<u32>) -> (u32, usize) {
+    run.uut.address.next = u64::from(address).to_bits();
+    run.uut.wdata.next = u64::from(write.unwrap_or_default()).to_bits();
+    run.uut.write.next = write.is_some();
+    run.uut.read.next = write.is_none();
+    let mut word = None;
+    let mut starts = 0;
+    for _ in 0..20 {
+        run.settle();
+        starts += usize::from(run.uut.phy_start.val());
+        let done = run.uut.ack.val();
+        if done {
+            word = Some(run.uut.rdata.val().index() as u32);
+        }
+        run.tick();
+        if done {
+            run.uut.write.next = false;
+            run.uut.read.next = false;
+        }
+    }
+    (word.expect("it is acknowledged"), starts)
+}
+
+#[test]
+fn faults_are_counted_each_on_its_own_and_a_command_starts_once() {
+    let mut run = Lockstep::new(Registers::default(), |uut, high| {
+        uut.clock.next = high.into()
+    });
+    let mut random = Random(9);
+    let mut counted = [0_u32; FAULTS];
+    for _ in 0..30 {
+        for (fault, count) in counted.iter_mut().enumerate() {
+            let happens = random.chance(40);
+            run.uut.fault[fault].next = happens;
+            *count += u32::from(happens);
+        }
+        run.tick();
+        for fault in 0..FAULTS {
+            run.uut.fault[fault].next = false;
+        }
+        // As far apart as frames are.
+        for _ in 0..80 {
+            run.tick();
+        }
+    }
+    for (fault, count) in counted.iter().enumerate() {
+        let address = csr::PORT_FAULTS + 4 * fault as u32;
+        assert_eq!(
+            access(&mut run, address, None),
+            (*count, 0),
+            "fault {fault}"
+        );
+    }
+    run.uut.phy_status.next = 0x1234_0001_u64.to_bits();
+    assert_eq!(access(&mut run, csr::PHY_STATUS, None).0, 0x1234_0001);
+    assert_eq!(
+        access(&mut run, csr::PHY_COMMAND, None),
+        (0, 0),
+        "write only"
+    );
+    assert_eq!(access(&mut run, csr::PORT_FAULTS + 0x800, None).0, 0);
+    assert_eq!(access(&mut run, csr::PHY_STATUS, Some(7)).1, 0);
+    assert_eq!(access(&mut run, csr::PHY_COMMAND, Some(0xabcd_0c21)).1, 1);
+    assert_eq!(run.uut.phy_command.val(), 0xabcd_0c21_u64.to_bits());
+    run.compare("board-registers")
+        .expect("native and Verilated agree");
+}
+
+#[test]
+fn a_command_goes_to_the_phy_of_its_port_and_waits_for_its_answer() {
+    let mut run = Lockstep::new(Phys::default(), |uut, high| uut.clock.next = high.into());
+    let commands: [(u64, bool); 3] = [
+        (0x0000_0022, false),
+        (0xbeef_0c61, true),
+        (0x0000_0400, true),
+    ];
+    for (command, at_one) in commands {
+        run.uut.command.next = command.to_bits();
+        run.uut.start.next = true;
+        run.tick();
+        run.uut.start.next = false;
+        run.uut.command.next = 0xffff_ffff_u64.to_bits();
+        for _ in 0..5 {
+            run.settle();
+            assert_eq!(run.uut.request0.val(), !at_one);
+            assert_eq!(run.uut.request1.val(), at_one);
+            assert_eq!(run.uut.address.val().index() as u64, command & 31);
+            assert_eq!(run.uut.phy.val().index() as u64, command >> 5 & 31);
+            assert_eq!(run.uut.write.val(), command >> 11 & 1 == 1);
+            assert_eq!(run.uut.wdata.val().index() as u64, command >> 16);
+            assert_eq!(run.uut.status.val().index() as u32 & csr::PHY_BUSY, 1);
+            // One that comes too early, and the other port's answer, change nothing.
+            run.uut.start.next = true;
+            run.uut.ack0.next = at_one;
+            run.uut.ack1.next = !at_one;
+            run.tick();
+        }
+        run.uut.start.next = false;
+        run.uut.ack0.next = !at_one;
+        run.uut.ack1.next = at_one;
+        run.uut.rdata0.next = 0x1111_u64.to_bits();
+        run.uut.rdata1.next = 0x2222_u64.to_bits();
+        run.tick();
+        run.uut.ack0.next = false;
+        run.uut.ack1.next = false;
+        run.settle();
+        let word = if at_one { 0x2222_0000 } else { 0x1111_0000 };
+        assert_eq!(run.uut.status.val().index(), word);
+        assert!(!run.uut.request0.val() && !run.uut.request1.val());
+    }
+    run.compare("board-phys")
+        .expect("native and Verilated agree");
+}
+
+#[test]
+fn reset_holds_until_the_clock_is_good_and_comes_back_with_the_button() {
+    let mut run = Lockstep::new(PowerUp::default(), |uut, high| uut.clock.next = high.into());
+    for (locked, button, runs) in [
+        (false, true, false),
+        (true, true, true),
+        (true, false, false),
+        (true, true, true),
+        (false, true, false),
+    ] {
+        run.uut.locked.next = locked;
+        run.uut.reset_n.next = button;
+        for _ in 0..30 {
+            run.tick();
+        }
+        run.settle();
+        assert_eq!(run.uut.reset.val(), !runs);
+        assert!(!run.uut.phys_run.val(), "theirs takes longer");
+    }
+    run.compare("power-up").expect("native and Verilated agree");
+}
+
+#[test]
+fn lamps_light_when_something_happens() {
+    let mut run = Lockstep::new(Lights::default(), |uut, high| uut.clock.next = high.into());
+    for _ in 0..3 {
+        run.tick();
+    }
+    run.settle();
+    assert_eq!(run.uut.led.val(), 0xff_u64.to_bits(), "dark in reset");
+    run.uut.runs.next = true;
+    run.uut.received1.next = true;
+    run.uut.sent0.next = true;
+    run.tick();
+    run.uut.received1.next = false;
+    run.uut.sent0.next = false;
+    for _ in 0..5 {
+        run.tick();
+    }
+    run.settle();
+    assert_eq!(run.uut.led.val(), 0b1110_0110_u64.to_bits());
+    run.compare("lights").expect("native and Verilated agree");
 }

@@ -113,6 +113,14 @@ fn the_ethernet_port_is_clean() {
 }
 
 #[test]
+fn the_board_is_clean() {
+    let verilog = hdl::emit_versa(0, 0).replace("module postern(", "module dut(");
+    let primitives = include_str!("support/ecp5.v");
+    let faults = rejected("board", &(verilog + primitives));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn the_serial_line_is_clean() {
     let verilog = print(&mut hdl::uart::UartBridge::default());
     let faults = rejected("uart", &verilog);

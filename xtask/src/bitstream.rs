@@ -41,7 +41,7 @@ struct Manifest {
     sha256: String,
     tools: BTreeMap<String, String>,
     tables: BTreeMap<String, usize>,
-    resources: BTreeMap<String, String>,
+    resources: BTreeMap<String, usize>,
     clocks: Vec<Clock>,
 }
 
@@ -187,12 +187,6 @@ impl Build<'_> {
 
     fn manifest(&self, commit: &str, routed: &Routed, bit: &Path) -> Result<Manifest> {
         let sum = capture(command("sha256sum").arg(bit))?;
-        let used = |(kind, count): (&String, &ecp5::Utilization)| {
-            (
-                kind.clone(),
-                format!("{} of {}", count.used, count.available),
-            )
-        };
         let tables = [
             ("acl", layout::table::ACL_SLOTS),
             ("destination", layout::table::DESTINATIONS),
@@ -209,14 +203,14 @@ impl Build<'_> {
             sha256: sum.split_whitespace().next().unwrap_or_default().into(),
             tools: ecp5::versions()?
                 .into_iter()
-                .map(|(name, version)| (name.into(), version))
+                .map(|(program, version)| (program.replace("-ecp5", ""), version))
                 .collect(),
             tables: tables.map(|(name, size)| (name.into(), size)).into(),
             resources: routed
                 .utilization
                 .iter()
                 .filter(|(_, count)| count.used > 0)
-                .map(used)
+                .map(|(kind, count)| (kind.clone(), count.used))
                 .collect(),
             clocks: self.clocks(routed),
         })
@@ -232,8 +226,17 @@ impl Build<'_> {
         routed.fmax.iter().map(clock).collect()
     }
 
-    /// Prints Fmax of every clock: all seeds, then least, median and greatest.
+    /// Prints what of the device is used, and Fmax of every clock: least, median and greatest, then by seed.
     fn report(&self, routed: &[Routed]) {
+        println!();
+        let used = routed.iter().take(1).flat_map(|seed| &seed.utilization);
+        for (kind, count) in used.filter(|(_, count)| count.used > 0) {
+            let percent = 100 * count.used / count.available.max(1);
+            println!(
+                "  {kind:16} {:6} of {:6}  {percent:3} %",
+                count.used, count.available
+            );
+        }
         let mut by_clock: BTreeMap<String, (f64, Vec<f64>)> = BTreeMap::new();
         for seed in routed {
             for clock in self.clocks(seed) {

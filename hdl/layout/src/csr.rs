@@ -161,16 +161,16 @@ csr! {
     PORT_FAULTS = 0x5000 [16], Ro, 0;
     #[doc = "On such boards, starts an access to a PHY: bits 4..0 register, 9..5 address, 10 port, 11 write, 31..16 word to write."]
     PHY_COMMAND = 0x5040, Wo, 0;
-    #[doc = "On such boards: bit 0 busy, 1 the last access met no PHY, 31..16 word of the last read."]
+    #[doc = "On such boards: bit 0 busy, 31..16 word of the last read, all ones when there is no such PHY."]
     PHY_STATUS = 0x5044, Ro, 0;
 }
 
+/// `BOARD`: Lattice Versa ECP5-5G.
+pub const BOARD_VERSA_ECP5: u32 = 2;
 /// Counters a port has in `PORT_FAULTS`; the last one is unused.
 pub const PORT_FAULT_KINDS: usize = 8;
 /// `PHY_STATUS`: busy.
 pub const PHY_BUSY: u32 = 1 << 0;
-/// `PHY_STATUS`: nobody drove the line.
-pub const PHY_ABSENT: u32 = 1 << 1;
 /// Interrupt vectors: one a punt ring, the inject ring, DMA errors.
 pub const MSIX_VECTORS: usize = 6;
 /// Vector of the inject ring; those of the punt rings are below.

@@ -42,6 +42,9 @@ const MODULES: &[(&str, Print)] = &[
 struct Arguments {
     top: bool,
     card: bool,
+    board: Option<String>,
+    commit: u32,
+    time: u32,
     module: Option<String>,
     width: Option<usize>,
     out: Option<PathBuf>,
@@ -55,11 +58,22 @@ fn main() {
     let Some(out) = arguments.out else {
         fail("--out FILE is missing")
     };
-    let text = match (arguments.top, arguments.card, &arguments.module) {
-        (true, false, None) => top(arguments.width.unwrap_or(64)),
-        (false, true, None) => hdl::emit_card(),
-        (false, false, Some(name)) => module(name),
-        _ => fail("one of --top, --card and --module is needed"),
+    let Arguments {
+        top: is_top,
+        card,
+        ref board,
+        ref module,
+        ..
+    } = arguments;
+    let text = match (is_top, card, board, module) {
+        (true, false, None, None) => top(arguments.width.unwrap_or(64)),
+        (false, true, None, None) => hdl::emit_card(),
+        (false, false, Some(name), None) if name == "versa-ecp5" => {
+            hdl::emit_versa(arguments.commit, arguments.time)
+        }
+        (false, false, None, Some(name)) => print_module(name),
+        (false, false, Some(name), None) => fail(&format!("--board {name}: only versa-ecp5")),
+        _ => fail("one of --top, --card, --board and --module is needed"),
     };
     if let Err(error) = std::fs::write(&out, text) {
         fail(&format!("cannot write {}: {error}", out.display()));
@@ -76,7 +90,7 @@ fn top(width: usize) -> String {
     hdl::emit_top(width)
 }
 
-fn module(name: &str) -> String {
+fn print_module(name: &str) -> String {
     match MODULES.iter().find(|(known, _)| *known == name) {
         Some((_, print)) => print(name),
         None => {
@@ -96,6 +110,20 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         match word.as_str() {
             "--top" => arguments.top = true,
             "--card" => arguments.card = true,
+            "--board" => {
+                arguments.board = Some(words.next().ok_or("--board needs a name")?);
+            }
+            "--commit" => {
+                let value = words.next().ok_or("--commit needs eight digits")?;
+                arguments.commit = u32::from_str_radix(&value, 16)
+                    .map_err(|_| format!("--commit {value}: not eight hexadecimal digits"))?;
+            }
+            "--time" => {
+                let value = words.next().ok_or("--time needs seconds since 1970")?;
+                arguments.time = value
+                    .parse()
+                    .map_err(|_| format!("--time {value}: not seconds since 1970"))?;
+            }
             "--module" => {
                 arguments.module = Some(words.next().ok_or("--module needs a name")?);
             }
@@ -115,7 +143,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 
 fn fail(message: &str) -> ! {
     eprintln!(
-        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --card | --module NAME) --out FILE"
+        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --card | --board versa-ecp5 [--commit HEX] [--time SECONDS] | --module NAME) --out FILE"
     );
     std::process::exit(2)
 }

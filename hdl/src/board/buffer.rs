@@ -1,4 +1,4 @@
-//! Frames between a port of 1 Gb/s and a core that takes 8: 2 KiB and more each way.
+//! Frames between a port of 1 Gb/s and a core that takes 8: 4 KiB each way.
 //!
 //! The core serves one frame at a time, and a frame that is still arriving keeps it for as long as it arrives. So
 //! [`Ingress`] lets a frame begin before its end is there (cut-through) only while the other port has nothing waiting;
@@ -6,14 +6,41 @@
 //! trickles, the other collects what it sends later at eight times the rate. A frame leaves the core at its speed too:
 //! [`Egress`] takes a whole one, so that a port that sends does not keep the other from receiving.
 //!
-//! `data/keep/last/valid/ready` on either side. Latency one clock when empty, a beat a clock. `Ingress` costs two block
-//! RAMs and about 200 LUTs, `Egress` 272 LUT RAMs (16x4) and about 500 LUTs.
+//! `data/keep/last/valid/ready` on either side. Latency one clock when empty, a beat a clock. Each costs two block RAMs,
+//! 18 LUT RAMs (16x4) and about 200 LUTs.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use super::beat::{Fold, Unfold};
 use crate::fifo::BlockFifo;
+
+/// Whether a frame may go to the core. Apart from its `ready`, so that simulators see no loop.
+#[derive(LogicBlock, Default)]
+pub struct Gate {
+    /// There is a beat.
+    pub holds: Signal<In, Bit>,
+    /// Its frame has begun.
+    pub started: Signal<In, Bit>,
+    /// Last beats that are here.
+    pub whole: Signal<In, Bits<10>>,
+    /// The other port has something.
+    pub other_waiting: Signal<In, Bit>,
+    /// A beat may go.
+    pub open: Signal<Out, Bit>,
+    /// A beat goes if the core takes it.
+    pub offered: Signal<Out, Bit>,
+    may: Signal<Local, Bit>,
+}
+
+impl Logic for Gate {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.may.next = self.started.val() | self.whole.val().any() | !self.other_waiting.val();
+        self.open.next = self.may.val();
+        self.offered.next = self.may.val() & self.holds.val();
+    }
+}
 
 /// From a port to the core; see the module's text.
 #[derive(LogicBlock)]
@@ -47,6 +74,7 @@ pub struct Ingress {
     fold: Fold,
     fifo: BlockFifo<Bits<68>, 9, 10>,
     unfold: Unfold,
+    gate: Gate,
     /// A beat of this frame has been offered: it stays offered, and the rest follows as it comes.
     started: DFF<Bit>,
     /// Last beats in the FIFO.
@@ -54,8 +82,6 @@ pub struct Ingress {
     waits: DFF<Bit>,
     arrives: Signal<Local, Bit>,
     leaves: Signal<Local, Bit>,
-    open: Signal<Local, Bit>,
-    offered: Signal<Local, Bit>,
     one: Constant<Bits<10>>,
 }
 
@@ -78,13 +104,12 @@ impl Default for Ingress {
             fold: Fold::default(),
             fifo: BlockFifo::default(),
             unfold: Unfold::default(),
+            gate: Gate::default(),
             started: DFF::default(),
             whole: DFF::default(),
             waits: DFF::default(),
             arrives: Signal::default(),
             leaves: Signal::default(),
-            open: Signal::default(),
-            offered: Signal::default(),
             one: Constant::new(1.into()),
         }
     }
@@ -104,12 +129,13 @@ impl Logic for Ingress {
         self.arrives.next = self.in_valid.val() & self.fifo.in_ready.val() & self.in_last.val();
 
         self.unfold.word.next = self.fifo.out_data.val();
-        self.open.next =
-            self.started.q.val() | self.whole.q.val().any() | !self.other_waiting.val();
-        self.offered.next = self.fifo.out_valid.val() & self.open.val();
-        self.fifo.out_ready.next = self.out_ready.val() & self.open.val();
-        self.leaves.next = self.offered.val() & self.out_ready.val() & self.unfold.last.val();
-        self.started.d.next = (self.started.q.val() | self.offered.val()) & !self.leaves.val();
+        self.gate.holds.next = self.fifo.out_valid.val();
+        self.gate.started.next = self.started.q.val();
+        self.gate.whole.next = self.whole.q.val();
+        self.gate.other_waiting.next = self.other_waiting.val();
+        self.fifo.out_ready.next = self.out_ready.val() & self.gate.open.val();
+        self.leaves.next = self.gate.offered.val() & self.out_ready.val() & self.unfold.last.val();
+        self.started.d.next = (self.started.q.val() | self.gate.offered.val()) & !self.leaves.val();
         if self.arrives.val() & !self.leaves.val() {
             self.whole.d.next = self.whole.q.val() + self.one.val();
         }
@@ -121,12 +147,12 @@ impl Logic for Ingress {
         self.out_data.next = self.unfold.data.val();
         self.out_keep.next = self.unfold.keep.val();
         self.out_last.next = self.unfold.last.val();
-        self.out_valid.next = self.offered.val();
+        self.out_valid.next = self.gate.offered.val();
     }
 }
 
 /// From the core to a port; see the module's text.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Egress {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
@@ -151,29 +177,8 @@ pub struct Egress {
     /// It is taken.
     pub out_ready: Signal<In, Bit>,
     fold: Fold,
-    fifo: BlockFifo<Bits<68>, 8, 9>,
+    fifo: BlockFifo<Bits<68>, 9, 10>,
     unfold: Unfold,
-}
-
-impl Default for Egress {
-    fn default() -> Self {
-        Self {
-            clock: Signal::default(),
-            in_data: Signal::default(),
-            in_keep: Signal::default(),
-            in_last: Signal::default(),
-            in_valid: Signal::default(),
-            in_ready: Signal::default(),
-            out_data: Signal::default(),
-            out_keep: Signal::default(),
-            out_last: Signal::default(),
-            out_valid: Signal::default(),
-            out_ready: Signal::default(),
-            fold: Fold::default(),
-            fifo: BlockFifo::distributed(),
-            unfold: Unfold::default(),
-        }
-    }
 }
 
 impl Logic for Egress {

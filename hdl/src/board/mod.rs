@@ -4,7 +4,17 @@
 pub mod beat;
 /// Frames between ports and core.
 pub mod buffer;
-/// What the ports met, and the way to the PHYs.
-pub mod registers;
 /// The system clock.
 pub mod pll;
+/// Resets.
+pub mod power_up;
+/// Pins that are more than a wire.
+pub mod pins;
+/// What the ports met, and the way to the PHYs.
+pub mod registers;
+/// The PHYs.
+pub mod phys;
+/// Lamps.
+pub mod lights;
+/// All of it.
+pub mod versa;

@@ -28,8 +28,8 @@ impl Logic for Pll {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Wrapper(Wrapper {
-            code: "wire pll_clock, pll_locked;\n\
+        Verilog::Custom(
+            "wire pll_clock, pll_locked;\n\
                    EHXPLLL #(.CLKI_DIV(4), .CLKFB_DIV(5), .CLKOP_DIV(5), .CLKOP_CPHASE(4), .FEEDBK_PATH(\"CLKOP\"))\n\
                    pll (.CLKI(board_clock), .CLKFB(pll_clock), .CLKOP(pll_clock), .LOCK(pll_locked),\n\
                    .RST(1'b0), .STDBY(1'b0), .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b0), .PHASESTEP(1'b0),\n\
@@ -37,7 +37,6 @@ impl Logic for Pll {
                    always @(*) clock = pll_clock;\n\
                    always @(*) locked = pll_locked;\n"
                 .into(),
-            cores: String::new(),
-        })
+        )
     }
 }

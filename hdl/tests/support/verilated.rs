@@ -1,7 +1,7 @@
 //! A Verilated circuit that a test drives clock by clock, through a pipe.
 //!
 //! For long runs: the native simulation is slow, and the Verilog is what counts. All inputs go to the program as
-//! 32-bit words in the order of the ports, it runs one clock, and all outputs come back the same way. Outputs are
+//! 32-bit words in the order of the ports, it runs a clock or more, and all outputs come back the same way. Outputs are
 //! those behind the edge, with the inputs before it.
 
 use std::collections::BTreeMap;
@@ -31,14 +31,18 @@ impl Verilated {
     /// Prints, builds and starts the circuit.
     pub fn new(name: &str, mut uut: impl Block) -> Self {
         let verilog = print(&mut uut);
-        let header = ports(&uut);
+        Self::of_text(name, &verilog, &ports(&uut), "-O0")
+    }
+
+    /// Builds and starts a module `dut` with these ports; `level` as in [`build`].
+    pub fn of_text(name: &str, verilog: &str, header: &[Port], level: &str) -> Self {
         let directory = scratch(&format!("verilated-{name}"));
         let write = |file: &str, text: &str| {
             std::fs::write(directory.join(file), text).expect("the scratch directory is writable");
         };
-        write("dut.v", &verilog);
-        write("main.cpp", &program(&header));
-        build(&directory, "-O0");
+        write("dut.v", verilog);
+        write("main.cpp", &program(header));
+        build(&directory, level);
         let mut child = Command::new(directory.join("obj/dut"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -94,8 +98,13 @@ impl Verilated {
 
     /// Runs one clock.
     pub fn tick(&mut self) {
+        self.run(1);
+    }
+
+    /// Runs some clocks with the same inputs.
+    pub fn run(&mut self, clocks: u32) {
         let requests = self.requests.as_mut().expect("the pipe is open");
-        for word in &self.sent {
+        for word in std::iter::once(&clocks).chain(&self.sent) {
             requests
                 .write_all(&word.to_le_bytes())
                 .expect("the program runs");
@@ -108,7 +117,7 @@ impl Verilated {
                 .expect("the program answers");
             *seen = u32::from_le_bytes(word);
         }
-        self.clocks += 1;
+        self.clocks += u64::from(clocks);
     }
 }
 
@@ -163,7 +172,8 @@ fn program(ports: &[Port]) -> String {
         }
     };
     let mut text = [String::new(), String::new()];
-    let mut words = [0, 0];
+    // The first word in is how many clocks to run.
+    let mut words = [1, 0];
     for port in ports.iter().filter(|port| port.name != "clock") {
         let side = usize::from(!port.is_input);
         text[side] += &move_words(port, words[side]);
@@ -175,9 +185,10 @@ fn program(ports: &[Port]) -> String {
          double sc_time_stamp() {{ return 0; }}\n\
          int main() {{\n  Vdut *dut = new Vdut;\n  static uint32_t in[{}], out[{}];\n\
          while (fread(in, sizeof in, 1, stdin) == 1) {{\n\
-         {inputs}    dut->clock = 0; dut->eval(); dut->clock = 1; dut->eval();\n\
+         {inputs}    for (uint32_t i = 0; i < in[0]; i++) {{\n\
+         dut->clock = 0; dut->eval(); dut->clock = 1; dut->eval();\n    }}\n\
          {outputs}    fwrite(out, sizeof out, 1, stdout); fflush(stdout);\n  }}\n  return 0;\n}}\n",
-        words[0].max(1),
+        words[0],
         words[1].max(1)
     )
 }
