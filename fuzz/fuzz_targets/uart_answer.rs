@@ -23,10 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             let mut damaged = bytes[..length].to_vec();
             damaged[length - 1] ^= 1;
-            assert!(matches!(
-                read_answer(&damaged, sequence),
-                Reading::Wrong(_)
-            ));
+            assert!(matches!(read_answer(&damaged, sequence), Reading::Wrong(_)));
         }
         Reading::Wrong(_) => {}
     }

@@ -1,7 +1,7 @@
 //! CRC-32 of bytes, one bit a clock.
 //!
 //! A byte is taken at `feed` and is in `value` eight clocks later, when `busy` is low again; the next one must not come
-//! before. `clear` begins anew, also in the clock of the first `feed`. Cost: 39 LUTs, 44 flip-flops (`synth_ecp5`).
+//! before. `clear` begins anew, also in the clock of the first `feed`. Cost: 115 LUTs, 44 flip-flops (`synth_ecp5`).
 
 use layout::uart::{CRC_POLYNOMIAL, CRC_RESIDUE};
 use rust_hdl_core::prelude::*;
