@@ -8,6 +8,7 @@ mod crypto;
 mod lists;
 mod packet_tracer;
 mod replay;
+mod shell;
 mod show;
 mod token;
 
