@@ -268,7 +268,7 @@ mod tests {
             ("wr m", "write memory"),
             ("en t", "enrollment t"),
             ("no cry ca trustpoi x", "no crypto ca trustpoint x"),
-            ("x y", "x y"),
+            ("9 y", "9 y"),
         ] {
             assert_eq!(full(&inside, short), long);
         }
