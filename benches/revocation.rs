@@ -8,8 +8,9 @@
     reason = "the macro generates functions without documentation"
 )]
 
-use std::path::Path;
-use std::process::Command;
+#[allow(dead_code, reason = "another bench looks at what is shown")]
+mod peers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,107 +20,54 @@ use host::pki::enrol::Answer;
 use host::pki::revocation::{Ledger, Question, Standing};
 use host::pki::settings::Revocation;
 use host::pki::settings::revocation::{Method, Policy};
-use host::pki::{Certificate, Date, Key, Trustpoint};
+use host::pki::{Date, Trustpoint};
 use host::runtime::clock::Clock;
 use host::tls::keys::Identity;
 use host::tls::proxy::Parts;
-use host::tls::session::{Effect, Place, READ_BYTES};
 use host::tls::verify::Usage;
-use host::tls::{PassThrough, Proxy, Session, Side, Trust};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{
-    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
-};
-use tempfile::TempDir;
+use host::tls::{Proxy, Trust};
+use peers::{Conversation, Desk, ISSUED, Peers};
+use rustls::pki_types::CertificateDer;
 
-/// An authority of OpenSSL with a database, and certificates of it for the proxy and both peers.
-struct Desk(TempDir);
+/// The authority's database, with a thousand certificates that were revoked.
+fn keep_books(desk: &Desk) {
+    let revoked = (0..1000).map(|number| {
+        format!(
+            "R\t491231235959Z\t240101000000Z\t{:06X}\tunknown\t/CN=x\n",
+            number + 0x10_0000
+        )
+    });
+    let mut index: String = revoked.collect();
+    for (name, _, number) in ISSUED {
+        index += &format!("V\t491231235959Z\t\t{number:02X}\tunknown\t/CN={name}\n");
+    }
+    desk.write("index.txt", &index);
+    desk.write("crlnumber", "01\n");
+    desk.write("ca.cnf", "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=1\n");
+}
 
-impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a folder"));
-        let revoked = (0..1000).map(|number| {
-            format!(
-                "R\t491231235959Z\t240101000000Z\t{:06X}\tunknown\t/CN=x\n",
-                number + 0x10_0000
-            )
-        });
-        let mut index: String = revoked.collect();
-        desk.run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 30");
-        for (name, host, serial) in [("own", "cup", 10), ("cup", "cup", 11), ("peer", "peer", 12)] {
-            desk.write("x.ext", &format!("extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:{host}.example.com\n"));
-            desk.run(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out x.csr -subj /CN={name}"));
-            desk.run(&format!("x509 -req -in x.csr -CA ca.pem -CAkey ca.key -set_serial {serial} -extfile x.ext -days 20 -out {name}.pem"));
-            index += &format!("V\t491231235959Z\t\t{serial:02X}\tunknown\t/CN={name}\n");
+/// What OpenSSL answers.
+fn answer(desk: &Desk, question: &Question) -> Answer {
+    match &question.ask.body {
+        None => {
+            desk.run("ca -config ca.cnf -gencrl -keyfile ca.key -cert ca.pem -out answer");
         }
-        desk.write("index.txt", &index);
-        desk.write("crlnumber", "01\n");
-        desk.write("ca.cnf", "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=1\n");
-        desk
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).expect("room");
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path().join(name)).expect("the file")
-    }
-
-    fn run(&self, words: &str) {
-        let output = Command::new("openssl")
-            .args(words.split(' '))
-            .current_dir(self.path())
-            .output();
-        let output = output.expect("openssl runs");
-        assert!(output.status.success(), "openssl {words}: {output:?}");
-    }
-
-    fn certificate(&self, name: &str) -> Certificate {
-        let text = self.read(&format!("{name}.pem"));
-        Certificate::from_text(&String::from_utf8_lossy(&text)).expect("a certificate")
-    }
-
-    fn key(&self, name: &str) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::from_pem_file(self.path().join(format!("{name}.key"))).expect("a key")
-    }
-
-    /// What OpenSSL answers.
-    fn answer(&self, question: &Question) -> Answer {
-        match &question.ask.body {
-            None => {
-                self.run("ca -config ca.cnf -gencrl -keyfile ca.key -cert ca.pem -out answer");
-            }
-            Some(body) => {
-                std::fs::write(self.path().join("request"), &body.bytes).expect("room");
-                self.run("ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1 -reqin request -respout answer");
-            }
-        }
-        Answer {
-            status: 200,
-            body: self.read("answer"),
-            ..Answer::default()
+        Some(body) => {
+            std::fs::write(desk.path().join("request"), &body.bytes).expect("room");
+            desk.run("ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1 -reqin request -respout answer");
         }
     }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate("ca").der).expect("an anchor");
-        roots
+    Answer {
+        status: 200,
+        body: desk.read("answer"),
+        ..Answer::default()
     }
 }
 
-/// Peers and a proxy that knows all answers.
+/// A proxy that knows all answers, and its peers.
 struct Scene {
     proxy: Arc<Proxy>,
-    dialler: Arc<ClientConfig>,
-    behind: Arc<ServerConfig>,
+    peers: Peers,
     now: Duration,
 }
 
@@ -137,8 +85,7 @@ impl Scene {
             identity: Some(desk.certificate("own")),
             ..Trustpoint::new("own")
         };
-        let key = Key::from_pkcs8("own", desk.key("own").secret_der().to_vec().into());
-        let identity = Identity::new(&trustpoint, &key.expect("a key")).expect("enrolled");
+        let identity = Identity::new(&trustpoint, &desk.own_key("own")).expect("enrolled");
         let now = Clock::start().now();
         let trust = Trust::new([&trustpoint].into_iter())
             .checking(Arc::default(), |_| Some(settings.clone()));
@@ -160,61 +107,10 @@ impl Scene {
             local: None,
         };
         let proxy = Proxy::new(&parsed.config.tls_proxies[0], parts, trust.into());
-        let mut dialler = ClientConfig::builder()
-            .with_root_certificates(desk.roots())
-            .with_client_auth_cert(vec![desk.certificate("peer").der], desk.key("peer"))
-            .expect("a key");
-        // Every handshake is a whole one.
-        dialler.resumption = rustls::client::Resumption::disabled();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(desk.roots()));
-        let mut behind = ServerConfig::builder()
-            .with_client_cert_verifier(verifier.build().expect("a verifier"))
-            .with_single_cert(vec![desk.certificate("cup").der], desk.key("cup"))
-            .expect("a key");
-        behind.send_tls13_tickets = 0;
-        behind.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Self {
             proxy: Arc::new(proxy.expect("a proxy")),
-            dialler: Arc::new(dialler),
-            behind: Arc::new(behind),
+            peers: Peers::new(desk),
             now,
-        }
-    }
-
-    /// From the first byte until text has gone from one peer to the other.
-    fn handshake(&self) {
-        let place = |port| Place {
-            interface: "x".into(),
-            address: ([192, 0, 2, 1], port).into(),
-        };
-        let inspect = Box::new(PassThrough);
-        let mut session = Session::new(self.now, self.proxy.clone(), place(1), place(2), inspect);
-        let name = ServerName::try_from("cup.example.com").expect("a name");
-        let dialler = ClientConnection::new(self.dialler.clone(), name).expect("a client");
-        let behind = ServerConnection::new(self.behind.clone()).expect("a server");
-        let mut peers: [Connection; 2] = [dialler.into(), behind.into()];
-        std::io::Write::write_all(&mut peers[0].writer(), b"x").expect("room");
-        let mut is_dialled = false;
-        loop {
-            for side in [Side::Server, Side::Client] {
-                if side == Side::Server || is_dialled {
-                    carry(&mut session, side, &mut peers[side as usize], self.now);
-                }
-            }
-            while let Some(effect) = session.poll_effect() {
-                match effect {
-                    Effect::Dial => {
-                        is_dialled = true;
-                        session.handle_connected(self.now);
-                    }
-                    Effect::Ask(..) => panic!("all is known"),
-                    Effect::Log(event) => assert!(event.severity > 4, "{event}"),
-                }
-            }
-            let mut heard = [0];
-            if std::io::Read::read(&mut peers[1].reader(), &mut heard).is_ok_and(|got| got == 1) {
-                return;
-            }
         }
     }
 }
@@ -233,7 +129,7 @@ fn teach(
     let ledger: &Arc<Ledger> = trust.ledger();
     while let Standing::Asked(questions) = ledger.judge(&peer.path, settings, now) {
         for question in questions {
-            let answer = desk.answer(&question);
+            let answer = answer(desk, &question);
             assert!(
                 ledger.learn(&question, Ok(&answer), now).is_ok(),
                 "{question:?}"
@@ -242,25 +138,9 @@ fn teach(
     }
 }
 
-fn carry(session: &mut Session, side: Side, peer: &mut Connection, now: Duration) {
-    if peer.wants_write() && session.wants_bytes(side) {
-        let mut bytes = Vec::new();
-        peer.write_tls(&mut bytes).expect("room");
-        for piece in bytes.chunks(READ_BYTES) {
-            session.handle_bytes(now, side, piece);
-        }
-    }
-    let mut bytes = Vec::new();
-    session.take_bytes(side, &mut bytes);
-    let mut rest = bytes.as_slice();
-    while !rest.is_empty() {
-        peer.read_tls(&mut rest).expect("room");
-        peer.process_new_packets().expect("a good proxy");
-    }
-}
-
 fn handshakes(criterion: &mut Criterion) {
     let desk = Desk::new();
+    keep_books(&desk);
     let mut group = criterion.benchmark_group("handshakes on both legs");
     group.throughput(Throughput::Elements(1));
     for (name, ladder) in [
@@ -269,7 +149,9 @@ fn handshakes(criterion: &mut Criterion) {
         ("ocsp", [Method::Ocsp].as_slice()),
     ] {
         let scene = Scene::new(&desk, ladder);
-        group.bench_function(name, |bencher| bencher.iter(|| scene.handshake()));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| Conversation::begin(&scene.peers, &scene.proxy, scene.now))
+        });
     }
     group.finish();
 }

@@ -284,6 +284,18 @@ impl Store {
         transaction.commit().map_err(broken)
     }
 
+    /// Removes a trustpoint with its certificates. Keys stay.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let transaction = self.database.begin_write().map_err(broken)?;
+        // One with nothing in it has no rows but its own.
+        write_trustpoint(&transaction, &Trustpoint::new(name))?;
+        {
+            let mut heads = transaction.open_table(TRUSTPOINTS).map_err(broken)?;
+            heads.remove(name).map_err(broken)?;
+        }
+        transaction.commit().map_err(broken)
+    }
+
     /// Trustpoints that have a key of this label.
     pub fn users_of(&self, label: &str) -> Result<Vec<String>, Error> {
         // Nothing is written: dropped, the transaction leaves no trace.

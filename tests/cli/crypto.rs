@@ -24,12 +24,12 @@ crypto ca trustpoint late
 ";
 
 /// A firewall's state, and a folder for OpenSSL to work in.
-struct Desk {
-    folder: TempDir,
+pub struct Desk {
+    pub folder: TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("x.cfg"), CONFIG).expect("room");
         Self { folder }
@@ -44,28 +44,28 @@ impl Desk {
     }
 
     #[track_caller]
-    fn done(&self, input: &str, words: &str) -> String {
+    pub fn done(&self, input: &str, words: &str) -> String {
         let answer = self.crypto(input, words);
         assert_eq!(answer.code, Some(0), "{words}: {answer:?}");
         answer.out
     }
 
-    fn show(&self, words: &str) -> Answer {
+    pub fn show(&self, words: &str) -> Answer {
         let state = self.folder.path().join("state").display().to_string();
         let head = ["show", "--state", &state];
         postern_reading("", head.into_iter().chain(words.split(' ')))
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).expect("room");
     }
 
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).expect("the file")
     }
 
     #[track_caller]
-    fn openssl(&self, words: &str) -> String {
+    pub fn openssl(&self, words: &str) -> String {
         let output = Command::new("openssl")
             .args(words.split(' '))
             .current_dir(self.folder.path())
@@ -77,7 +77,7 @@ impl Desk {
     }
 
     /// An authority, `ca.pem`.
-    fn authority(&self) {
+    pub fn authority(&self) {
         self.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 30");
     }
 }
@@ -235,7 +235,7 @@ fn a_self_signed_certificate_is_one_to_openssl() {
             .contains("`postern crypto key generate rsa label cup_key` makes it")
     );
     desk.done("", "key generate ecdsa label cup_key elliptic-curve 256");
-    desk.done("yes\n", "ca enroll cup_proxy");
+    desk.done("no\nyes\n", "ca enroll cup_proxy");
     desk.write(
         "own.pem",
         &desk.done("", "ca export cup_proxy identity-certificate"),

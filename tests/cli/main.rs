@@ -9,6 +9,7 @@ mod flash;
 mod lists;
 mod packet_tracer;
 mod replay;
+mod shell;
 mod show;
 mod token;
 

@@ -61,6 +61,38 @@ fn est_enrols_with_a_password_and_renews_with_the_certificate() {
 }
 
 #[test]
+fn est_enrols_through_the_dialogues_of_the_shell() {
+    let (scene, _server) = scene(&[], "");
+    let url = scene
+        .read("x.cfg")
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("enrollment protocol est url "))
+        .expect("the server")
+        .to_owned();
+    let said = scene.shell(&format!(
+        "en\nconf t\ncrypto key generate ecdsa label shell_key elliptic-curve 256\n\
+         crypto ca trustpoint typed\nenrollment protocol est url {url}\nfqdn typed.example.com\n\
+         keypair shell_key\npassword secret\nexit\n\
+         crypto ca authenticate typed\nyes\ncrypto ca enroll typed\nno\nyes\n\
+         crypto ca enroll typed regenerate noconfirm\n\
+         show crypto ca trustpoints typed\nwrite memory\n"
+    ));
+    let fingerprint = scene.fingerprint("ca.pem").replace(':', "").to_lowercase();
+    for part in [
+        format!("Fingerprint SHA-256: {fingerprint}\n").as_str(),
+        "Do you accept this certificate? [yes/no]: Trustpoint CA certificate accepted.",
+        "Request certificate from CA? [yes/no]: ",
+        "    Certificate configured.\n",
+        "[OK]\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let text = scene.text_of(&scene.identity("typed"));
+    assert!(text.contains("CN = typed.example.com"), "{text}");
+    assert!(text.contains("Issuer: CN = EST authority"), "{text}");
+}
+
+#[test]
 fn est_refuses_what_it_should_and_leaves_everything_as_it_was() {
     let (scene, _server) = scene(&["server-only"], "");
     let wrong = "00".repeat(32);

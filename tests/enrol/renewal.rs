@@ -17,7 +17,7 @@ use host::runtime::renewal::{self, Keeper};
 use host::store::{Store, file_in};
 use host::tcp::adapter::Setup;
 use host::tcp::{Adapter, Assigned, Secured};
-use host::tls::keys::Identity;
+use host::tls::keys::{Identity, Renewable};
 use host::tls::limits::{Application, Limits, PROFILES};
 use host::tls::proxy::Parts;
 use host::tls::session::Place;
@@ -208,7 +208,10 @@ fn a_renewal_is_shown_to_the_next_peer_and_the_session_before_it_goes_on() {
         settings: vec![settings],
         open: Box::new(open),
         file: file_in(&state),
-        identities: vec![identity.clone()],
+        renewable: Renewable {
+            identities: vec![identity.clone()],
+            ..Renewable::default()
+        },
         log,
     });
     let keeper = keeper.expect("a thread");

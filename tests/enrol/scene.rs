@@ -163,6 +163,19 @@ impl Scene {
         answer(output.expect("postern runs"))
     }
 
+    /// The configuration shell with these commands, which must be carried out.
+    #[track_caller]
+    pub fn shell(&self, commands: &str) -> String {
+        self.write("commands", commands);
+        let input = File::open(self.path("commands")).expect("the file");
+        let mut command = self.program(env!("CARGO_BIN_EXE_postern"));
+        command.args(["shell", "--config", "x.cfg", "--state", "state"]);
+        let output = command.stdin(input).output();
+        let answer = answer(output.expect("postern runs"));
+        assert_eq!(answer.code, Some(0), "{answer:?}\n{}", self.said());
+        answer.out
+    }
+
     /// `postern crypto …`.
     pub fn crypto(&self, words: &str) -> Answer {
         self.crypto_reading("", words)

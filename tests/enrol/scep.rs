@@ -2,6 +2,11 @@
 //!
 //! It issues for clients alone, and answers with SHA-1 and DES whatever it is asked with. So what a user sees is a refusal
 //! that says why; what lies behind it is tested in `tests/protocols`.
+//!
+//! No other server was found that could answer as RFC 8894 demands. Debian has this one alone. The library behind it takes
+//! AES by a variable that the server does not set, and always signs with SHA-1, also when the request came with SHA-256. Of
+//! PyPI's packages, PyScep has an empty module where its server should be, the others are clients or descriptions of a
+//! cloud's interface. The registries of Rust and Node have none.
 
 use rustix::process::Signal;
 

@@ -6,15 +6,15 @@
 /// Revocation lists.
 mod revocation;
 
-use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::input::{self, Input, Standard};
 use super::{Failure, Outcome, check};
-use crate::config;
+use crate::config::{self, Config};
 use crate::enrol;
 use crate::pki::bundle::{self, Bundle};
 use crate::pki::enrol::cms;
@@ -121,22 +121,35 @@ impl Place {
     }
 }
 
+/// Where a command finds what it needs, and whom it asks.
+pub struct Dialogue<'a> {
+    /// The store.
+    pub place: &'a Place,
+    /// The configuration with the trustpoints, and what it is called. Without one a trustpoint is a name and no more,
+    /// which is enough for everything but a request.
+    pub config: Option<(&'a str, &'a Config)>,
+    /// Who answers and pastes.
+    pub input: &'a mut dyn Input,
+}
+
 /// Carries one command out.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let now = clock_now();
+    let parsed = match &arguments.config {
+        Some(path) => Some((path.as_str(), config::parse(&check::read(path)?).config)),
+        None => None,
+    };
+    let mut dialogue = Dialogue {
+        place: &arguments.place,
+        config: parsed.as_ref().map(|(path, config)| (*path, config)),
+        input: &mut Standard,
+    };
     match &arguments.topic {
-        Topic::Key { token, words } if words.first().is_some_and(|word| word == "zeroize") => {
-            if token.is_some() {
-                return usage("`zeroize` finds a key in a token by its label");
-            }
-            key::zeroize(&arguments.place, words)
-        }
-        Topic::Key { token, words } => key::generate(&arguments.place, token.as_deref(), words),
-        Topic::Ca(Ca::Authenticate(words)) => authenticate(arguments, words, now),
-        Topic::Ca(Ca::Enroll(words)) => enroll(arguments, words, now),
-        Topic::Ca(Ca::Import(words)) => import(arguments, words, now),
-        Topic::Ca(Ca::Export(words)) => export(arguments, words),
-        Topic::Ca(Ca::Crl { words }) => revocation::request(arguments, words, now),
+        Topic::Key { token, words } => dialogue.key(token.as_deref(), words),
+        Topic::Ca(Ca::Authenticate(said)) => dialogue.authenticate(&said.trustpoint, &said.words),
+        Topic::Ca(Ca::Enroll(said)) => dialogue.enroll(&said.trustpoint, &said.words),
+        Topic::Ca(Ca::Import(said)) => dialogue.import(&said.trustpoint, &said.words),
+        Topic::Ca(Ca::Export(said)) => dialogue.export(&said.trustpoint, &said.words),
+        Topic::Ca(Ca::Crl { words }) => dialogue.revocation_lists(words),
     }
 }
 
@@ -178,7 +191,7 @@ impl Confirmation {
     }
 
     /// Whether the certificate is the right one.
-    fn is_given(&self, certificate: &Certificate) -> Result<bool, Failure> {
+    fn is_given(&self, certificate: &Certificate, input: &mut dyn Input) -> Result<bool, Failure> {
         let known = [certificate.sha1(), certificate.sha256()];
         match &self.expected {
             Some(expected) if !known.contains(expected) => {
@@ -189,179 +202,215 @@ impl Confirmation {
             }
             // Whoever knows the fingerprint has accepted it.
             Some(_) => Ok(true),
-            None if self.is_asked => ask("Do you accept this certificate?"),
+            None if self.is_asked => input::ask(input, "Do you accept this certificate?"),
             None => Ok(true),
         }
     }
 }
 
-fn authenticate(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
-    let settings = arguments.settings(&words.trustpoint)?;
-    let confirmation = Confirmation::read(&words.words)?;
-    let certificate = match &settings.enrolment {
-        Enrolment::Network(server) if network::tells_authorities(server) => {
-            if !confirmation.is_asked && confirmation.expected.is_none() {
-                // Nobody would have seen what comes over an open network.
+impl Dialogue<'_> {
+    /// `ca authenticate TRUSTPOINT …`.
+    pub fn authenticate(&mut self, name: &str, words: &[String]) -> Outcome {
+        let now = clock_now();
+        let settings = self.settings(name)?;
+        let confirmation = Confirmation::read(words)?;
+        let certificate = match &settings.enrolment {
+            Enrolment::Network(server) if network::tells_authorities(server) => {
+                if !confirmation.is_asked && confirmation.expected.is_none() {
+                    // Nobody would have seen what comes over an open network.
+                    return usage(
+                        "`nointeractive` needs `fingerprint`, since nothing else confirms what a server says",
+                    );
+                }
+                network::fetch(self.place, server, &confirmation)?
+            }
+            _ => {
+                tell_paste("the base 64 encoded CA certificate", confirmation.is_asked);
+                Certificate::from_text(&input::text(self.input)?)?
+            }
+        };
+        println!("INFO: Certificate has the following attributes:");
+        println!("Subject:             {}", certificate.subject);
+        println!("Fingerprint SHA-1:   {}", certificate.sha1());
+        println!("Fingerprint SHA-256: {}", certificate.sha256());
+        tell_concerns(&certificate, now);
+        if !confirmation.is_given(&certificate, self.input)? {
+            return Ok(ExitCode::from(1));
+        }
+        let store = self.place.open()?;
+        let mut trustpoint = store.trustpoint(&settings.name)?;
+        trustpoint.authenticate(certificate)?;
+        store.save(Some(&trustpoint), None)?;
+        if trustpoint.role() == Some(Role::Pin) {
+            println!("INFO: It is one peer's own certificate: that peer is trusted, and no other.");
+        }
+        println!("Trustpoint CA certificate accepted.");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `ca enroll TRUSTPOINT …`.
+    pub fn enroll(&mut self, name: &str, words: &[String]) -> Outcome {
+        let settings = self.settings(name)?;
+        let said = network::Said::read(words)?;
+        for note in &settings.notes {
+            println!("WARNING: {note}");
+        }
+        if said.is_asked {
+            self.tell_names(&settings)?;
+        }
+        match settings.enrolment.clone() {
+            Enrolment::Network(server) => self.enroll_over_network(settings, &server, said),
+            Enrolment::Own => self.sign_itself(&settings, &said),
+            Enrolment::Terminal => self.request(&settings, &said),
+        }
+    }
+
+    /// What the certificate will say, and the device's question about its serial number.
+    fn tell_names(&mut self, settings: &Settings) -> Result<(), Failure> {
+        println!("% Start certificate enrollment ..");
+        if let Some(subject) = &settings.subject {
+            println!("% The subject name in the certificate will be: {subject}");
+        }
+        if let Some(name) = &settings.fqdn {
+            println!("% The fully-qualified domain name in the certificate will be: {name}");
+        }
+        if input::ask(
+            self.input,
+            "% Include the device serial number in the subject name?",
+        )? {
+            println!(
+                "INFO: the firewall has no serial number: `serialnumber=` in subject-name names one."
+            );
+        }
+        Ok(())
+    }
+
+    fn sign_itself(&mut self, settings: &Settings, said: &network::Said) -> Outcome {
+        if said.is_asked && !input::ask(self.input, "Generate Self-Signed Certificate?")? {
+            return Ok(ExitCode::from(1));
+        }
+        let store = self.place.open()?;
+        let mut trustpoint = store.trustpoint(&settings.name)?;
+        let (key, is_new) = enrol::choose_key(&store, settings, &trustpoint, said.regenerates)?;
+        trustpoint.sign_itself(settings, &key, clock_now())?;
+        store.save(Some(&trustpoint), is_new.then_some(&key))?;
+        println!("The self-signed certificate of {} is there.", settings.name);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn request(&mut self, settings: &Settings, said: &network::Said) -> Outcome {
+        if said.is_asked && !input::ask(self.input, "Display Certificate Request to terminal?")? {
+            return Ok(ExitCode::from(1));
+        }
+        let request = {
+            let store = self.place.open()?;
+            let mut trustpoint = store.trustpoint(&settings.name)?;
+            let (key, is_new) = enrol::choose_key(&store, settings, &trustpoint, said.regenerates)?;
+            let request = trustpoint.request(settings, &key)?;
+            store.save(Some(&trustpoint), is_new.then_some(&key))?;
+            request
+        };
+        print!("{request}");
+        while said.is_asked && input::ask(self.input, "Redisplay enrollment request?")? {
+            print!("{request}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `ca import TRUSTPOINT …`.
+    pub fn import(&mut self, name: &str, words: &[String]) -> Outcome {
+        let now = clock_now();
+        let given: Vec<&str> = words.iter().map(String::as_str).collect();
+        let settings = self.settings(name)?;
+        match given.as_slice() {
+            ["certificate"] | ["certificate", "nointeractive"] => {
+                tell_paste("the base 64 encoded certificate", given.len() == 1);
+                let answer = cms::certificates_of(&input::data(self.input)?)?;
+                let store = self.place.open()?;
+                let mut trustpoint = store.trustpoint(&settings.name)?;
+                let key = store.wanted_key_of(&trustpoint)?;
+                trustpoint.import(&answer, &key, now)?;
+                trustpoint
+                    .identity
+                    .iter()
+                    .for_each(|own| tell_concerns(own, now));
+                store.save(Some(&trustpoint), None)?;
+            }
+            ["pkcs12", passphrase] | ["pkcs12", passphrase, "nointeractive"] => {
+                tell_paste("the base 64 encoded pkcs12", given.len() == 2);
+                let label = settings.key_label.as_ref().unwrap_or(&settings.name);
+                let bundle = Bundle::from_pkcs12(label, &input::data(self.input)?, passphrase)?;
+                self.take_bundle(&settings, bundle, now)?;
+            }
+            ["pem"] | ["pem", "nointeractive"] => {
+                tell_paste("the key and the certificates", given.len() == 1);
+                let label = settings.key_label.as_ref().unwrap_or(&settings.name);
+                let bundle = Bundle::from_pem(label, &input::data(self.input)?)?;
+                self.take_bundle(&settings, bundle, now)?;
+            }
+            _ => {
                 return usage(
-                    "`nointeractive` needs `fingerprint`, since nothing else confirms what a server says",
+                    "say `import TRUSTPOINT {certificate | pem | pkcs12 PASSPHRASE} [nointeractive]`",
                 );
             }
-            network::fetch(arguments, server, &confirmation)?
         }
-        _ => {
-            tell_paste("the base 64 encoded CA certificate", confirmation.is_asked);
-            Certificate::from_text(&paste()?)?
-        }
-    };
-    println!("INFO: Certificate has the following attributes:");
-    println!("Subject:             {}", certificate.subject);
-    println!("Fingerprint SHA-1:   {}", certificate.sha1());
-    println!("Fingerprint SHA-256: {}", certificate.sha256());
-    tell_concerns(&certificate, now);
-    if !confirmation.is_given(&certificate)? {
-        return Ok(ExitCode::from(1));
+        println!(
+            "INFO: Import {} operation completed successfully.",
+            given[0]
+        );
+        Ok(ExitCode::SUCCESS)
     }
-    let store = arguments.place.open()?;
-    let mut trustpoint = store.trustpoint(&settings.name)?;
-    trustpoint.authenticate(certificate)?;
-    store.save(Some(&trustpoint), None)?;
-    if trustpoint.role() == Some(Role::Pin) {
-        println!("INFO: It is one peer's own certificate: that peer is trusted, and no other.");
-    }
-    println!("Trustpoint CA certificate accepted.");
-    Ok(ExitCode::SUCCESS)
-}
 
-fn enroll(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
-    let settings = arguments.settings(&words.trustpoint)?;
-    let said = network::Said::read(&words.words)?;
-    if let Enrolment::Network(server) = settings.enrolment.clone() {
-        return network::enroll(arguments, settings, &server, said);
+    fn take_bundle(&self, settings: &Settings, bundle: Bundle, now: Date) -> Result<(), Failure> {
+        tell_concerns(&bundle.identity, now);
+        let store = self.place.open()?;
+        if let Some(known) = store.key(&bundle.key.label)?
+            && known.public_key() != bundle.key.public_key()
+        {
+            return Err(Failure::Usage(format!(
+                "there is another key {} already; name a new one with `keypair` in the trustpoint",
+                known.label
+            )));
+        }
+        let mut trustpoint = store.trustpoint(&settings.name)?;
+        let key = trustpoint.import_bundle(bundle);
+        Ok(store.save(Some(&trustpoint), Some(&key))?)
     }
-    for note in &settings.notes {
-        println!("WARNING: {note}");
-    }
-    let store = arguments.place.open()?;
-    let mut trustpoint = store.trustpoint(&settings.name)?;
-    let (key, is_new) = enrol::choose_key(&store, &settings, &trustpoint, said.regenerates)?;
-    let new_key = is_new.then_some(&key);
-    let is_own = settings.enrolment == Enrolment::Own;
-    let question = match is_own {
-        true => "Generate Self-Signed Certificate?",
-        false => "Display Certificate Request to terminal?",
-    };
-    if said.is_asked && !ask(question)? {
-        return Ok(ExitCode::from(1));
-    }
-    if is_own {
-        trustpoint.sign_itself(&settings, &key, now)?;
-        store.save(Some(&trustpoint), new_key)?;
-        println!("The self-signed certificate of {} is there.", settings.name);
-    } else {
-        let request = trustpoint.request(&settings, &key)?;
-        store.save(Some(&trustpoint), new_key)?;
-        print!("{request}");
-    }
-    Ok(ExitCode::SUCCESS)
-}
 
-fn import(arguments: &Arguments, words: &Words, now: Date) -> Outcome {
-    let given: Vec<&str> = words.words.iter().map(String::as_str).collect();
-    let settings = arguments.settings(&words.trustpoint)?;
-    match given.as_slice() {
-        ["certificate"] | ["certificate", "nointeractive"] => {
-            tell_paste("the base 64 encoded certificate", given.len() == 1);
-            let answer = cms::certificates_of(&data()?)?;
-            let store = arguments.place.open()?;
-            let mut trustpoint = store.trustpoint(&settings.name)?;
-            let key = store.wanted_key_of(&trustpoint)?;
-            trustpoint.import(&answer, &key, now)?;
-            trustpoint
-                .identity
-                .iter()
-                .for_each(|own| tell_concerns(own, now));
-            store.save(Some(&trustpoint), None)?;
+    /// `ca export TRUSTPOINT …`.
+    pub fn export(&self, name: &str, words: &[String]) -> Outcome {
+        let given: Vec<&str> = words.iter().map(String::as_str).collect();
+        let store = self.place.open()?;
+        let trustpoint = store.trustpoint(name)?;
+        match given.as_slice() {
+            ["identity-certificate"] => {
+                let identity = trustpoint.identity.as_ref();
+                print!(
+                    "{}",
+                    identity.ok_or_else(|| trustpoint.not_enrolled())?.pem()
+                );
+            }
+            ["pkcs12", passphrase] => {
+                let bundle = trustpoint.bundle(store.key_of(&trustpoint)?)?;
+                let written = Zeroizing::new(bundle.to_pkcs12(&trustpoint.name, passphrase)?);
+                print!("{}", bundle::armour("PKCS12", &written));
+            }
+            _ => {
+                return usage("say `export TRUSTPOINT {identity-certificate | pkcs12 PASSPHRASE}`");
+            }
         }
-        ["pkcs12", passphrase] | ["pkcs12", passphrase, "nointeractive"] => {
-            tell_paste("the base 64 encoded pkcs12", given.len() == 2);
-            let label = settings.key_label.as_ref().unwrap_or(&settings.name);
-            let bundle = Bundle::from_pkcs12(label, &data()?, passphrase)?;
-            take_bundle(arguments, &settings, bundle, now)?;
-        }
-        ["pem"] | ["pem", "nointeractive"] => {
-            tell_paste("the key and the certificates", given.len() == 1);
-            let label = settings.key_label.as_ref().unwrap_or(&settings.name);
-            let bundle = Bundle::from_pem(label, &data()?)?;
-            take_bundle(arguments, &settings, bundle, now)?;
-        }
-        _ => {
-            return usage(
-                "say `import TRUSTPOINT {certificate | pem | pkcs12 PASSPHRASE} [nointeractive]`",
-            );
-        }
+        Ok(ExitCode::SUCCESS)
     }
-    println!(
-        "INFO: Import {} operation completed successfully.",
-        given[0]
-    );
-    Ok(ExitCode::SUCCESS)
-}
 
-fn take_bundle(
-    arguments: &Arguments,
-    settings: &Settings,
-    bundle: Bundle,
-    now: Date,
-) -> Result<(), Failure> {
-    tell_concerns(&bundle.identity, now);
-    let store = arguments.place.open()?;
-    if let Some(known) = store.key(&bundle.key.label)?
-        && known.public_key() != bundle.key.public_key()
-    {
-        return Err(Failure::Usage(format!(
-            "there is another key {} already; name a new one with `keypair` in the trustpoint",
-            known.label
-        )));
-    }
-    let mut trustpoint = store.trustpoint(&settings.name)?;
-    let key = trustpoint.import_bundle(bundle);
-    Ok(store.save(Some(&trustpoint), Some(&key))?)
-}
-
-fn export(arguments: &Arguments, words: &Words) -> Outcome {
-    let given: Vec<&str> = words.words.iter().map(String::as_str).collect();
-    let store = arguments.place.open()?;
-    let trustpoint = store.trustpoint(&words.trustpoint)?;
-    match given.as_slice() {
-        ["identity-certificate"] => {
-            let identity = trustpoint.identity.as_ref();
-            print!(
-                "{}",
-                identity.ok_or_else(|| trustpoint.not_enrolled())?.pem()
-            );
-        }
-        ["pkcs12", passphrase] => {
-            let bundle = trustpoint.bundle(store.key_of(&trustpoint)?)?;
-            let written = Zeroizing::new(bundle.to_pkcs12(&trustpoint.name, passphrase)?);
-            print!("{}", bundle::armour("PKCS12", &written));
-        }
-        _ => return usage("say `export TRUSTPOINT {identity-certificate | pkcs12 PASSPHRASE}`"),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-impl Arguments {
-    /// A trustpoint as the configuration defines it. Without a configuration it is one by that name and no more, which
-    /// is enough for everything but a request.
+    /// A trustpoint as the configuration defines it.
     fn settings(&self, name: &str) -> Result<Settings, Failure> {
-        let Some(path) = &self.config else {
+        let Some((path, config)) = self.config else {
             return Ok(Settings {
                 name: name.to_owned(),
                 ..Settings::default()
             });
         };
-        let parsed = config::parse(&check::read(path)?);
-        let (all, errors) = Settings::all(&parsed.config);
+        let (all, errors) = Settings::all(config);
         for error in &errors {
             eprintln!("postern: {error}");
         }
@@ -383,49 +432,6 @@ fn tell_paste(what: &str, is_asked: bool) {
     }
 }
 
-/// Lines of standard input up to `quit`.
-fn paste() -> Result<String, Failure> {
-    let mut text = String::new();
-    for line in std::io::stdin()
-        .lock()
-        .take(bundle::MAX_BYTES as u64)
-        .lines()
-    {
-        let line = line?;
-        if line.trim() == "quit" {
-            break;
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-/// All of standard input: a file, or text up to `quit`.
-fn data() -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let limit = bundle::MAX_BYTES as u64 + 1;
-    std::io::stdin()
-        .lock()
-        .take(limit)
-        .read_to_end(&mut bytes)?;
-    if let Ok(text) = std::str::from_utf8(&bytes) {
-        let body = text.lines().take_while(|line| line.trim() != "quit");
-        let pasted: String = body.flat_map(|line| [line, "\n"]).collect();
-        return Ok(Zeroizing::new(pasted.into_bytes()));
-    }
-    Ok(bytes)
-}
-
-/// A question with a yes or no; the end of the input is a no.
-fn ask(question: &str) -> Result<bool, Failure> {
-    print!("{question} [yes/no]: ");
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "ye" | "yes"))
-}
-
 fn missing(what: &str) -> Failure {
     Failure::Usage(format!("{what} is missing"))
 }
@@ -434,34 +440,32 @@ fn usage(text: &str) -> Outcome {
     Err(Failure::Usage(text.to_owned()))
 }
 
-/// Prints what is stored.
-pub fn show(place: &Place, words: &[&str]) -> Outcome {
+/// What is stored, as it is shown; whether there is what was asked for.
+pub fn show(place: &Place, words: &[&str]) -> Result<(String, bool), Failure> {
     use crate::pki::show::{certificates, trustpoints};
+    let refuse = |text: &str| Err(Failure::Usage(text.to_owned()));
     if let ["ca", "crls", name @ ..] = words
         && name.len() < 2
     {
-        return revocation::lists(place, name.first().copied());
+        return Ok((revocation::lists(place, name.first().copied())?, true));
     }
     if let ["key", "mypubkey", family] = words {
         let Some(family) = Family::named(family) else {
-            return usage("say `show crypto key mypubkey {rsa | ecdsa | eddsa}`");
+            return refuse("say `show crypto key mypubkey {rsa | ecdsa | eddsa}`");
         };
-        print!("{}", mypubkey::print(place.open()?.keys()?.iter(), family));
-        return Ok(ExitCode::SUCCESS);
+        let text = mypubkey::print(place.open()?.keys()?.iter(), family);
+        return Ok((text, true));
     }
     let (print, name): (fn(_) -> _, _) = match words {
         ["ca", "certificates", name @ ..] if name.len() < 2 => (certificates, name.first()),
         ["ca", "trustpoints", name @ ..] if name.len() < 2 => (trustpoints, name.first()),
-        _ => return usage("say `show crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]`"),
+        _ => {
+            return refuse("say `show crypto ca {certificates | crls | trustpoints} [TRUSTPOINT]`");
+        }
     };
     let all = place.open()?.trustpoints()?;
     let is_meant = |own: &&Trustpoint| name.is_none_or(|name| *name == own.name);
     let meant: Vec<&Trustpoint> = all.iter().filter(is_meant).collect();
-    print!("{}", print(meant.iter().copied()));
     let is_found = name.is_none() || meant.iter().any(|own| own.state() != State::Defined);
-    Ok(if is_found {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok((print(meant.iter().copied()), is_found))
 }

@@ -19,8 +19,12 @@ pub mod run;
 pub mod load;
 /// `postern flash`.
 pub mod flash;
+/// What somebody types while a command runs.
+pub mod input;
 /// `postern crypto`.
 pub mod crypto;
+/// `postern shell`.
+pub mod shell;
 /// `postern show`.
 pub mod show;
 /// `postern nic`.
@@ -52,6 +56,8 @@ enum Command {
     Flash(flash::Arguments),
     /// Make keys, enrol trustpoints, import and export certificates
     Crypto(crypto::Arguments),
+    /// Type commands as at the console of the device
+    Shell(shell::Arguments),
     /// Show what is stored, or what a running firewall does
     Show(show::Arguments),
     /// List cards, bind one to vfio-pci, or show what one says of itself
@@ -94,6 +100,17 @@ pub enum Failure {
     /// A running firewall has no answer.
     #[error(transparent)]
     Control(#[from] crate::control::client::Error),
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}; it is as it was")]
+    Keep {
+        /// The file as named by the user.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Whoever types has gone.
+    #[error("nothing more was typed: {0}")]
+    Input(#[source] std::io::Error),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -117,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Load(arguments) => load::run(&arguments),
         Command::Flash(arguments) => flash::run(&arguments),
         Command::Crypto(arguments) => crypto::run(&arguments),
+        Command::Shell(arguments) => shell::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Nic(command) => nic::run(&command),
     };

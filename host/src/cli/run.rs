@@ -25,7 +25,7 @@ use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
 use crate::runtime::questions;
 use crate::runtime::renewal::{Keeper, Setup};
-use crate::tls::keys::Identity;
+use crate::tls::keys::Renewable;
 use crate::tls::limits::{Limits, PROFILES, Profile};
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
@@ -124,8 +124,8 @@ fn serve(
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let overview = proxies.as_ref().map(|link| link.overview().clone());
-    let identities = overview.as_ref().map(|own| own.identities.clone());
-    let keeper = keep_certificates(arguments, &config, identities.unwrap_or_default());
+    let renewable = overview.as_ref().map(|own| own.renewable.clone());
+    let keeper = keep_certificates(arguments, &config, renewable.unwrap_or_default());
     let keeper = keeper.map_err(runtime::Error::Wait)?;
     let names = arguments.dry_run.iter();
     let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
@@ -174,7 +174,7 @@ fn serve(
 fn keep_certificates(
     arguments: &Arguments,
     config: &Config,
-    identities: Vec<Identity>,
+    renewable: Renewable,
 ) -> std::io::Result<Option<Keeper>> {
     let (settings, _) = Settings::all(config);
     if settings.is_empty() {
@@ -185,7 +185,7 @@ fn keep_certificates(
         settings,
         file: place.file(),
         open: Box::new(move || place.open()),
-        identities,
+        renewable,
         log: Arc::new(|event: &crate::punt::Event| eprintln!("{event}")),
     };
     Keeper::start(setup).map(Some)

@@ -27,7 +27,8 @@ Of a running firewall:
   tls-proxy session [count | detail]     their sessions
   sip                                    sessions of SIP inspection
   service-policy                         what inspection counted
-  access-list [NAME]                     lines and their hits";
+  access-list [NAME]                     lines and their hits
+  running-config                         what it runs with, passwords too";
 
 /// Arguments of `show`.
 #[derive(Args, Debug)]
@@ -46,22 +47,31 @@ pub struct Arguments {
 /// Prints what was asked for.
 pub fn run(arguments: &Arguments) -> Outcome {
     let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
-    if let ["crypto", words @ ..] = words.as_slice() {
-        return match arguments.format {
-            Format::Text => crypto::show(&arguments.place, words),
-            Format::Json => Err(Failure::Usage(
-                "`show crypto` prints text: leave --format away".into(),
-            )),
-        };
-    }
     let format = match arguments.format {
         Format::Text => show::Format::Text,
         Format::Json => show::Format::Json,
     };
-    let command = format!("show {}", words.join(" "));
-    let answer = client::ask(arguments.place.directory(), format, &command)?;
+    let (text, is_found) = answer(&arguments.place, format, &words)?;
     let mut out = std::io::stdout().lock();
-    out.write_all(answer.as_bytes())?;
+    out.write_all(text.as_bytes())?;
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(!is_found)))
+}
+
+/// What the words behind `show` ask for, and whether it is there.
+pub fn answer(
+    place: &Place,
+    format: show::Format,
+    words: &[&str],
+) -> Result<(String, bool), Failure> {
+    if let ["crypto", words @ ..] = words {
+        return match format {
+            show::Format::Text => crypto::show(place, words),
+            show::Format::Json => Err(Failure::Usage(
+                "`show crypto` prints text: leave --format away".into(),
+            )),
+        };
+    }
+    let command = format!("show {}", words.join(" "));
+    Ok((client::ask(place.directory(), format, &command)?, true))
 }

@@ -22,9 +22,10 @@ pub mod diagnostic;
 pub mod source;
 
 pub use ast::{Config, Kept, Lost, Overwritten};
+pub use cursor::{Keywords, Lookup, in_full, look_up};
 pub use diagnostic::{Diagnostic, Related, Severity};
 pub use lexer::{MAX_LINE_BYTES, MAX_TEXT_BYTES};
-pub use parser::parse;
+pub use parser::{Editor, Entered, parse};
 pub use source::{Flag, Name, Source, Span, Spanned};
 
 /// A text and all that was understood of it.

@@ -46,6 +46,9 @@ pub(super) enum Refusal {
     /// No class names a proxy.
     #[error("no class of a service policy names a tls-proxy")]
     NoProxy,
+    /// It is text.
+    #[error("`show running-config` prints text: leave --format away")]
+    TextOnly,
     /// No such list.
     #[error("there is no access-list {0}")]
     NoList(String),
@@ -93,6 +96,8 @@ impl Desk {
                 };
                 Ok(self.look(format, look))
             }
+            Question::RunningConfig if format == show::Format::Json => Err(Refusal::TextOnly),
+            Question::RunningConfig => Ok(self.config.to_string()),
             Question::AccessLists(name) => {
                 let hits = self.runtime.ask(|nic| nic.policy_hits()).await?;
                 let hits = hits.map_err(|error| Refusal::Card(error.to_string()))?;

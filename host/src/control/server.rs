@@ -290,6 +290,10 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
         assert_eq!((mode(&directory), mode(&socket)), (0o700, 0o600));
         assert_eq!(sip(&directory), Ok("Total: 0\n".into()));
+        let running = ask(&directory, Format::Text, "show running-config").expect("an answer");
+        assert_eq!(running, "names\n");
+        let refused = ask(&directory, Format::Json, "show running-config").expect_err("text alone");
+        assert!(refused.to_string().contains("prints text"), "{refused}");
         drop(control);
         assert!(!socket.exists());
         let missing = ask(&directory, Format::Text, "show sip").expect_err("nobody");

@@ -10,6 +10,8 @@ use super::{Error, name};
 use crate::config::Diagnostic;
 use crate::config::ast::{Config, Kept};
 
+/// The lines of a trustpoint as they are typed.
+pub mod block;
 /// How a certificate is got and kept.
 pub mod enrolment;
 /// Revocation: which checks, in which order.
@@ -253,14 +255,10 @@ fn is_sip_uri(text: &str) -> bool {
     text.strip_prefix("sip:").is_some_and(is_host_name)
 }
 
-/// The name in `crypto ca trustpoint NAME`, also in its short forms.
+/// The name in `crypto ca trustpoint NAME`.
 fn trustpoint_name(kept: &Kept) -> Option<&str> {
-    let mut words = kept.command.node.split(' ');
-    let head = [words.next()?, words.next()?, words.next()?];
-    // `trustp` is where `trustpool` goes another way.
-    let is_it = head[2].len() > "trustp".len() && "trustpoint".starts_with(head[2]);
-    let name = words.next()?;
-    (head[..2] == ["crypto", "ca"] && is_it && words.next().is_none()).then_some(name)
+    let name = kept.command.strip_prefix("crypto ca trustpoint ")?;
+    Some(name).filter(|name| !name.contains(' '))
 }
 
 /// RFC 1123 §2.1, with the wildcard that certificates may have.

@@ -27,7 +27,7 @@ use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Setup};
 use crate::tcp::{Adapter, Assigned, Secured};
-use crate::tls::keys::Identity;
+use crate::tls::keys::Renewable;
 use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
@@ -85,7 +85,7 @@ pub fn start(
         ));
     }
     let shown = shown(model, &proxies);
-    let identities = proxies.identities.clone();
+    let renewable = proxies.renewable.clone();
     let told = log.clone();
     let answers = Answers::start(answers::Setup {
         ledger: Arc::clone(&proxies.ledger),
@@ -136,7 +136,7 @@ pub fn start(
     let overview = Overview {
         sessions: adapter.asker(),
         proxies: shown,
-        identities,
+        renewable,
     };
     Ok(Some(Link {
         adapter,
@@ -211,8 +211,8 @@ pub struct Overview {
     pub sessions: adapter::Asker,
     /// The proxies that serve, with the classes that lead to them.
     pub proxies: Vec<Named>,
-    /// What they show, to be renewed beneath them.
-    pub identities: Vec<Identity>,
+    /// What they have of trustpoints.
+    pub renewable: Renewable,
 }
 
 impl Link {

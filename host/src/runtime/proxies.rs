@@ -15,9 +15,9 @@ use crate::pki::settings::Revocation;
 use crate::pki::settings::revocation::Method;
 use crate::pki::{self, Settings, Trustpoint};
 use crate::store::{self, Store};
-use crate::tls::keys::Identity;
-use crate::tls::proxy::{self, LocalIssuer, Parts};
-use crate::tls::{Proxy, Trust};
+use crate::tls::keys::{Identity, Renewable};
+use crate::tls::proxy::{self, Parts};
+use crate::tls::{LocalIssuer, Proxy, Trust};
 
 /// Proxies that serve, by name, and why the others do not.
 #[derive(Debug, Default)]
@@ -26,8 +26,8 @@ pub struct Proxies {
     pub ready: BTreeMap<String, Arc<Proxy>>,
     /// What is wrong with the others, in words.
     pub faults: Vec<String>,
-    /// What those that serve show, to be renewed beneath them.
-    pub identities: Vec<Identity>,
+    /// What those that serve have of trustpoints.
+    pub renewable: Renewable,
     /// What is known of revocations.
     pub ledger: Arc<Ledger>,
     /// Certificates that are shown with what a responder says of them.
@@ -70,9 +70,11 @@ impl Proxies {
                 store,
             };
             match shelf.proxy(configured, &trust) {
-                Ok((proxy, identities)) => {
+                Ok((proxy, renewable)) => {
                     proxies.stapled.extend(own(proxy.identity(), &settings));
-                    proxies.identities.extend(identities);
+                    let all = &mut proxies.renewable;
+                    all.identities.extend(renewable.identities);
+                    all.issuers.extend(renewable.issuers);
                     proxies.ready.insert(proxy.name.clone(), Arc::new(proxy));
                 }
                 Err(fault) => proxies.faults.push(fault.to_string()),
@@ -109,7 +111,7 @@ impl Shelf<'_> {
         &self,
         configured: &TlsProxy,
         trust: &Arc<Trust>,
-    ) -> Result<(Proxy, Vec<Identity>), Fault> {
+    ) -> Result<(Proxy, Renewable), Fault> {
         let identity = |name: &Option<Name>| {
             name.as_ref()
                 .map(|name| self.identity(&name.node))
@@ -120,8 +122,11 @@ impl Shelf<'_> {
             client: identity(&configured.client_trust_point)?,
             local: self.local(configured)?,
         };
-        let shown = parts.server.iter().chain(&parts.client).cloned().collect();
-        Ok((Proxy::new(configured, parts, Arc::clone(trust))?, shown))
+        let renewable = Renewable {
+            identities: parts.server.iter().chain(&parts.client).cloned().collect(),
+            issuers: parts.local.iter().cloned().collect(),
+        };
+        Ok((Proxy::new(configured, parts, Arc::clone(trust))?, renewable))
     }
 
     fn identity(&self, name: &str) -> Result<Identity, Fault> {
@@ -145,29 +150,23 @@ impl Shelf<'_> {
                 reason: "it may not sign local certificates: enter `proxy-ldc-issuer`".into(),
             }));
         }
-        let key = |label: &str| {
-            let found = self
-                .store
-                .key(label)
-                .map_err(|source| self.of_store(source))?;
-            found.ok_or_else(|| self.of_store(store::Error::NoKey(label.to_owned())))
+        let own_key = match &configured.client_ldc_key_pair {
+            Some(label) => {
+                let found = self.store.named(&label.node);
+                Some(found.map_err(|source| self.of_store(source))?)
+            }
+            None => None,
         };
-        let issuer_key = self
+        let key = self
             .store
             .key_of(trustpoint)
             .map_err(|source| self.of_store(source))?;
-        let own_label = configured.client_ldc_key_pair.as_ref();
-        let own_key = key(own_label.map_or(issuer_key.label.as_str(), |label| &label.node))?;
         // `enrolled` has seen it.
         let Some(certificate) = trustpoint.identity.clone() else {
             return Err(self.not_enrolled(&name.node));
         };
-        Ok(Some(LocalIssuer {
-            trustpoint: name.node.clone(),
-            certificate,
-            key: issuer_key,
-            own_key,
-        }))
+        let issuer = LocalIssuer::new(&name.node, certificate, key, own_key);
+        Ok(Some(issuer))
     }
 
     fn enrolled(&self, name: &str) -> Result<&Trustpoint, Fault> {

@@ -21,7 +21,8 @@ use crate::pki::settings::Enrolment;
 use crate::pki::{Date, Settings, Trustpoint};
 use crate::punt::Event;
 use crate::store::{self, Store};
-use crate::tls::keys::Identity;
+use crate::tls::LocalIssuer;
+use crate::tls::keys::{Identity, Renewable};
 
 /// What it works with.
 pub struct Setup {
@@ -31,8 +32,8 @@ pub struct Setup {
     pub open: Box<dyn Fn() -> Result<Store, store::Error> + Send + Sync>,
     /// The store's file.
     pub file: PathBuf,
-    /// What the proxies show.
-    pub identities: Vec<Identity>,
+    /// What the proxies have.
+    pub renewable: Renewable,
     /// Takes what happened.
     pub log: Log,
 }
@@ -140,8 +141,8 @@ impl Keeping {
             let mut trustpoint = store.trustpoint(&settings.name)?;
             let known = self.known.entry(settings.name.clone()).or_default();
             known.notice(&trustpoint);
-            hand_over(&self.setup.identities, &store, &trustpoint)?;
-            settle(&self.setup.identities, &store, &mut trustpoint, now)?;
+            hand_over(&self.setup.renewable, &store, &trustpoint)?;
+            settle(&self.setup.renewable, &store, &mut trustpoint, now)?;
             let identity = trustpoint.identity.as_ref();
             let warned =
                 identity.and_then(|own| schedule::warning(&settings.name, own, now, known.told));
@@ -256,39 +257,56 @@ impl Known {
     }
 }
 
-/// Shows the certificate of a trustpoint, if another is shown.
+/// Shows the certificate of a trustpoint and signs with it, where another is in use.
 fn hand_over(
-    identities: &[Identity],
+    renewable: &Renewable,
     store: &Store,
     trustpoint: &Trustpoint,
 ) -> Result<(), store::Error> {
     let Some(identity) = &trustpoint.identity else {
         return Ok(());
     };
-    for shown in identities
-        .iter()
-        .filter(|own| own.trustpoint == trustpoint.name)
-    {
+    for shown in shown_of(renewable, trustpoint) {
         if !shown.shows(identity) {
             let key = store.key_of(trustpoint)?;
             shown.renew(&Identity::new(trustpoint, &key)?);
         }
     }
+    for issuer in issuers_of(renewable, trustpoint) {
+        if !issuer.signs_with(identity) {
+            issuer.renew(identity.clone(), store.key_of(trustpoint)?);
+        }
+    }
     Ok(())
+}
+
+fn shown_of<'a>(
+    renewable: &'a Renewable,
+    trustpoint: &Trustpoint,
+) -> impl Iterator<Item = &'a Identity> {
+    let all = renewable.identities.iter();
+    all.filter(|own| own.trustpoint == trustpoint.name)
+}
+
+fn issuers_of<'a>(
+    renewable: &'a Renewable,
+    trustpoint: &Trustpoint,
+) -> impl Iterator<Item = &'a LocalIssuer> {
+    let all = renewable.issuers.iter();
+    all.filter(|own| own.trustpoint == trustpoint.name)
 }
 
 /// Drops the certificate before this one, when this one has been shown to a peer or that one has expired.
 fn settle(
-    identities: &[Identity],
+    renewable: &Renewable,
     store: &Store,
     trustpoint: &mut Trustpoint,
     now: Date,
 ) -> Result<(), store::Error> {
     let is_over = trustpoint.previous.as_ref().is_some_and(|previous| {
-        let mut shown = identities
-            .iter()
-            .filter(|own| own.trustpoint == trustpoint.name);
-        previous.identity.not_after < now || shown.any(Identity::is_used)
+        previous.identity.not_after < now
+            || shown_of(renewable, trustpoint).any(Identity::is_used)
+            || issuers_of(renewable, trustpoint).any(LocalIssuer::is_used)
     });
     if is_over {
         let needless = trustpoint.settle();
@@ -308,3 +326,46 @@ fn now() -> Date {
 
 /// How often the store's file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Key;
+    use crate::pki::key::Wanted;
+
+    #[test]
+    fn who_signs_on_the_fly_is_renewed_and_the_old_certificate_goes_when_the_new_one_has_signed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), None).expect("a store");
+        let settings = Settings {
+            name: "ldc".into(),
+            enrolment: Enrolment::Own,
+            ..Settings::default()
+        };
+        let mut trustpoint = Trustpoint::new("ldc");
+        let mut enrol = |label: &str| {
+            let key = Key::generate(label, Wanted::Ecdsa(256)).expect("a key");
+            trustpoint
+                .sign_itself(&settings, &key, now())
+                .expect("signed");
+            store.save(Some(&trustpoint), Some(&key)).expect("saved");
+            (trustpoint.clone(), key)
+        };
+        let (first, key) = enrol("k");
+        let issuer = LocalIssuer::new("ldc", first.identity.clone().expect("enrolled"), key, None);
+        let renewable = Renewable {
+            issuers: vec![issuer.clone()],
+            ..Renewable::default()
+        };
+        let (mut second, _) = enrol("k#2");
+        hand_over(&renewable, &store, &second).expect("a key");
+        let next = second.identity.clone().expect("enrolled");
+        assert!(issuer.signs_with(&next));
+        settle(&renewable, &store, &mut second, now()).expect("written");
+        assert!(second.previous.is_some(), "nobody has seen the new one");
+        issuer.identity(&next, now()).expect("signed");
+        settle(&renewable, &store, &mut second, now()).expect("written");
+        assert_eq!(second.previous, None);
+        assert_eq!(store.key("k").expect("read").map(|_| ()), None);
+    }
+}

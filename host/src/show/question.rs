@@ -47,6 +47,8 @@ pub enum Question {
     ServicePolicy,
     /// `show access-list [NAME]`.
     AccessLists(Option<String>),
+    /// `show running-config`.
+    RunningConfig,
 }
 
 /// A question and how its answer is to be written.
@@ -69,7 +71,7 @@ pub enum Unknown {
     Form,
     /// No such command.
     #[error(
-        "say `show {{conn [detail] [address A] | xlate | tls-proxy [session [count | detail]] | sip | service-policy | access-list [NAME]}}`"
+        "say `show {{conn [detail] [address A] | xlate | tls-proxy [session [count | detail]] | sip | service-policy | access-list [NAME] | running-config}}`"
     )]
     Command,
 }
@@ -125,6 +127,7 @@ impl Question {
             ["service-policy"] => Self::ServicePolicy,
             ["access-list"] => Self::AccessLists(None),
             ["access-list", name] => Self::AccessLists(Some((*name).to_owned())),
+            ["running-config"] => Self::RunningConfig,
             _ => return None,
         })
     }
@@ -180,6 +183,7 @@ mod tests {
             ("sip", Question::Sip),
             ("service-policy", Question::ServicePolicy),
             ("access-list", Question::AccessLists(None)),
+            ("running-config", Question::RunningConfig),
             (
                 "access-list FROM",
                 Question::AccessLists(Some("FROM".into())),

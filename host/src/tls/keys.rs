@@ -12,7 +12,17 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::issuer::LocalIssuer;
 use crate::pki::{self, Certificate, Key, Trustpoint};
+
+/// What proxies have of trustpoints, to be renewed beneath them.
+#[derive(Clone, Debug, Default)]
+pub struct Renewable {
+    /// What is shown.
+    pub identities: Vec<Identity>,
+    /// What signs certificates that are made on the fly.
+    pub issuers: Vec<LocalIssuer>,
+}
 
 /// A certificate chain with its key, ready to be shown.
 #[derive(Clone)]

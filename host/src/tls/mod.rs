@@ -10,6 +10,8 @@ pub mod identity;
 pub mod verify;
 /// What we show.
 pub mod keys;
+/// Who signs certificates that are made on the fly.
+pub mod issuer;
 /// One `tls-proxy` of the configuration, ready for connections.
 pub mod proxy;
 /// What goes wrong, in words.
@@ -28,6 +30,7 @@ pub mod sessions;
 pub mod show;
 
 pub use inspect::{Inspect, PassThrough, Refusal};
+pub use issuer::LocalIssuer;
 pub use proxy::Proxy;
 pub use session::{Session, Side};
 pub use sessions::Sessions;

@@ -16,10 +16,11 @@ use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ServerConfig};
 
+use super::issuer::LocalIssuer;
 use super::keys::Identity;
 use super::verify::{Peer, Trust, VerifyClient, VerifyServer};
 use crate::config::ast::tls_proxy::TlsProxy;
-use crate::pki::{self, Certificate, Date, Key, request};
+use crate::pki::{self, Date};
 
 /// Why a `tls-proxy` cannot serve.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -53,18 +54,6 @@ pub enum Error {
         /// Why not.
         source: pki::Error,
     },
-}
-
-/// Who signs certificates made on the fly, and for which key.
-pub struct LocalIssuer {
-    /// The trustpoint.
-    pub trustpoint: String,
-    /// Its certificate.
-    pub certificate: Certificate,
-    /// Its key.
-    pub key: Key,
-    /// The key of the certificates that are made.
-    pub own_key: Key,
 }
 
 /// What a `tls-proxy` needs from the store.
@@ -189,17 +178,6 @@ impl Proxy {
         // Another peer must not go on where this one stopped.
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
-    }
-}
-
-impl LocalIssuer {
-    fn identity(&self, peer: &Certificate, now: Date) -> Result<Identity, pki::Error> {
-        let made = request::local(peer, &self.own_key, &self.certificate, &self.key, now)?;
-        let chain: &[&Certificate] = match self.certificate.is_self_signed {
-            true => &[&made],
-            false => &[&made, &self.certificate],
-        };
-        Identity::of_chain(&self.trustpoint, chain, &self.own_key)
     }
 }
 

@@ -2,15 +2,29 @@
 
 use std::process::ExitCode;
 
-use super::{Place, ask, missing, usage};
-use crate::cli::Outcome;
+use super::{Dialogue, missing, usage};
+use crate::cli::{Outcome, input};
 use crate::pki::Key;
 use crate::pki::certificate::KeyKind;
 use crate::pki::key::{DEFAULT_LABEL, Wanted};
 use crate::{store, token};
 
+impl Dialogue<'_> {
+    /// `key {generate|zeroize} …`.
+    pub fn key(&mut self, token: Option<&str>, words: &[String]) -> Outcome {
+        match words.first().map(String::as_str) {
+            Some("zeroize") if token.is_some() => {
+                usage("`zeroize` finds a key in a token by its label")
+            }
+            Some("zeroize") => zeroize(self, words),
+            _ => generate(self, token, words),
+        }
+    }
+}
+
 /// `key zeroize {rsa|ecdsa|eddsa} …`: without a label all keys of that kind, and certificates with them.
-pub fn zeroize(place: &Place, words: &[String]) -> Outcome {
+fn zeroize(dialogue: &mut Dialogue<'_>, words: &[String]) -> Outcome {
+    let place = dialogue.place;
     let mut rest = words.iter().skip(1).map(String::as_str);
     let kind = rest.next().unwrap_or_default().to_owned();
     let (mut label, mut is_asked) = (None, true);
@@ -39,7 +53,7 @@ pub fn zeroize(place: &Place, words: &[String]) -> Outcome {
     }
     if is_asked {
         println!("WARNING: certificates that belong to these keys are removed with them.");
-        if !ask("Do you really want to remove these keys?")? {
+        if !input::ask(dialogue.input, "Do you really want to remove these keys?")? {
             return Ok(ExitCode::from(1));
         }
     }
@@ -69,7 +83,7 @@ pub fn zeroize(place: &Place, words: &[String]) -> Outcome {
 }
 
 /// `key generate {rsa|ecdsa|eddsa} …`.
-pub fn generate(place: &Place, token: Option<&str>, words: &[String]) -> Outcome {
+fn generate(dialogue: &Dialogue<'_>, token: Option<&str>, words: &[String]) -> Outcome {
     let mut rest = words.iter().map(String::as_str);
     let mut wanted = match (rest.next(), rest.next()) {
         (Some("generate"), Some("rsa")) => Wanted::Rsa(2048),
@@ -95,7 +109,7 @@ pub fn generate(place: &Place, token: Option<&str>, words: &[String]) -> Outcome
             (word, _) => return usage(&format!("`{word}` is no word of this command")),
         }
     }
-    let store = place.open()?;
+    let store = dialogue.place.open()?;
     if store.key(label)?.is_some() {
         // What it signed would be worthless.
         eprintln!("postern: there is a key {label} already; choose another label");

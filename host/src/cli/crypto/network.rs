@@ -1,10 +1,9 @@
 //! `crypto ca authenticate` and `crypto ca enroll` for a trustpoint that enrols over the network.
 
-use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use super::{Arguments, Confirmation, ask, clock_now, missing, usage};
-use crate::cli::{Failure, Outcome};
+use super::{Confirmation, Dialogue, Place, clock_now, missing};
+use crate::cli::{Failure, Outcome, input};
 use crate::enrol::{self, Desk, Wish};
 use crate::pki::settings::{Secret, Server, Via};
 use crate::pki::{Certificate, Settings};
@@ -61,11 +60,11 @@ pub fn tells_authorities(server: &Server) -> bool {
 
 /// Fetches the authority's certificate.
 pub fn fetch(
-    arguments: &Arguments,
+    place: &Place,
     server: &Server,
     confirmation: &Confirmation,
 ) -> Result<Certificate, Failure> {
-    let open = || arguments.place.open();
+    let open = || place.open();
     let desk = Desk {
         open: &open,
         now: &clock_now,
@@ -83,67 +82,51 @@ pub fn fetch(
     })
 }
 
-/// Gets a certificate, or asks for one that is awaited.
-pub fn enroll(
-    arguments: &Arguments,
-    mut settings: Settings,
-    server: &Server,
-    said: Said,
-) -> Outcome {
-    for note in &settings.notes {
-        println!("WARNING: {note}");
-    }
-    if let Some(secret) = said.secret {
-        settings.password = Some(Secret::new(secret.into_bytes()));
-    }
-    if said.is_asked {
-        if server.protocol == Via::Scep && settings.password.is_none() {
-            settings.password = challenge()?;
+impl Dialogue<'_> {
+    /// Gets a certificate, or asks for one that is awaited.
+    pub(super) fn enroll_over_network(
+        &mut self,
+        mut settings: Settings,
+        server: &Server,
+        said: Said,
+    ) -> Outcome {
+        if let Some(secret) = said.secret {
+            settings.password = Some(Secret::new(secret.into_bytes()));
         }
-        if !ask("Request certificate from CA?")? {
-            return Ok(ExitCode::from(1));
-        }
-    }
-    let open = || arguments.place.open();
-    let desk = Desk {
-        open: &open,
-        now: &clock_now,
-    };
-    let wish = Wish {
-        regenerates: said.regenerates,
-        signer: said.signer,
-    };
-    let outcome = block_on(enrol::enrol(&desk, &settings, &wish))??;
-    println!("{outcome}");
-    match outcome {
-        enrol::Outcome::Enrolled(trustpoint) => {
-            if let Some(identity) = &trustpoint.identity {
-                super::tell_concerns(identity, clock_now());
+        if said.is_asked {
+            if server.protocol == Via::Scep && settings.password.is_none() {
+                // It is kept nowhere.
+                let typed = input::password(self.input)?;
+                settings.password = typed.map(|typed| Secret::new(typed.as_bytes().to_vec()));
+            }
+            if !input::ask(self.input, "Request certificate from CA?")? {
+                return Ok(ExitCode::from(1));
             }
         }
-        enrol::Outcome::Waiting(_) => println!(
-            "The certificate request is pending: the same command asks for it, and so does a running firewall."
-        ),
+        let place = self.place;
+        let open = || place.open();
+        let desk = Desk {
+            open: &open,
+            now: &clock_now,
+        };
+        let wish = Wish {
+            regenerates: said.regenerates,
+            signer: said.signer,
+        };
+        let outcome = block_on(enrol::enrol(&desk, &settings, &wish))??;
+        println!("{outcome}");
+        match outcome {
+            enrol::Outcome::Enrolled(trustpoint) => {
+                if let Some(identity) = &trustpoint.identity {
+                    super::tell_concerns(identity, clock_now());
+                }
+            }
+            enrol::Outcome::Waiting(_) => println!(
+                "The certificate request is pending: the same command asks for it, and so does a running firewall."
+            ),
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The password that the authority is told, typed twice and kept nowhere; empty for none.
-fn challenge() -> Result<Option<Secret>, Failure> {
-    let line = |prompt: &str| -> Result<String, Failure> {
-        print!("{prompt}: ");
-        std::io::stdout().flush()?;
-        let mut typed = String::new();
-        std::io::stdin().lock().read_line(&mut typed)?;
-        Ok(typed.trim_end_matches(['\r', '\n']).to_owned())
-    };
-    let (first, second) = (line("Password")?, line("Re-enter password")?);
-    if first != second {
-        return usage("the passwords differ").map(|_| None);
-    }
-    Ok(Some(first)
-        .filter(|typed| !typed.is_empty())
-        .map(|typed| Secret::new(typed.into_bytes())))
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {

@@ -2,50 +2,50 @@
 
 use std::process::ExitCode;
 
-use super::{Arguments, Place, usage};
+use super::{Dialogue, Place, clock_now, usage};
 use crate::cli::{Failure, Outcome};
 use crate::enrol::http;
 use crate::pki::revocation::{Learnt, Ledger, Link, Question, show};
-use crate::pki::{Date, Settings, Trustpoint};
+use crate::pki::{Settings, Trustpoint};
 
-/// `ca crl request TRUSTPOINT`: fetches the revocation lists that are about a trustpoint's certificates.
-pub fn request(arguments: &Arguments, words: &[String], now: Date) -> Outcome {
-    let [verb, name] = words else {
-        return usage("say `crl request TRUSTPOINT`");
-    };
-    if verb != "request" {
-        return usage("say `crl request TRUSTPOINT`");
-    }
-    let settings = arguments.settings(name)?;
-    let trustpoint = arguments.place.open()?.trustpoint(name)?;
-    let ledger = Ledger::default();
-    let questions = questions(&ledger, &settings, &trustpoint);
-    if questions.is_empty() {
-        return Err(Failure::Usage(format!(
-            "nobody says where the lists of trustpoint {name} are: its certificates name no place; enter `crl configure` and `url 1 http://…`"
-        )));
-    }
-    let answers = ask(&questions)?;
-    let mut is_done = true;
-    for (question, answer) in questions.iter().zip(&answers) {
-        let answer = answer.as_ref().map_err(String::as_str);
-        match ledger.learn(question, answer, now) {
-            Ok(Learnt::List(list)) => {
-                // Opened for no longer than it is written: a firewall may run beside it.
-                arguments
-                    .place
-                    .open()?
-                    .save_list(question, &list.der, now)?;
-                println!("CRL of {} received from {}.", list.issuer, question.ask.url);
-            }
-            Ok(Learnt::Response(_)) => {}
-            Err(reason) => {
-                eprintln!("postern: {}: {reason}", question.ask.url);
-                is_done = false;
+impl Dialogue<'_> {
+    /// `ca crl request TRUSTPOINT`: fetches the revocation lists that are about a trustpoint's certificates.
+    pub fn revocation_lists(&self, words: &[String]) -> Outcome {
+        let now = clock_now();
+        let [verb, name] = words else {
+            return usage("say `crl request TRUSTPOINT`");
+        };
+        if verb != "request" {
+            return usage("say `crl request TRUSTPOINT`");
+        }
+        let settings = self.settings(name)?;
+        let trustpoint = self.place.open()?.trustpoint(name)?;
+        let ledger = Ledger::default();
+        let questions = questions(&ledger, &settings, &trustpoint);
+        if questions.is_empty() {
+            return Err(Failure::Usage(format!(
+                "nobody says where the lists of trustpoint {name} are: its certificates name no place; enter `crl configure` and `url 1 http://…`"
+            )));
+        }
+        let answers = ask(&questions)?;
+        let mut is_done = true;
+        for (question, answer) in questions.iter().zip(&answers) {
+            let answer = answer.as_ref().map_err(String::as_str);
+            match ledger.learn(question, answer, now) {
+                Ok(Learnt::List(list)) => {
+                    // Opened for no longer than it is written: a firewall may run beside it.
+                    self.place.open()?.save_list(question, &list.der, now)?;
+                    println!("CRL of {} received from {}.", list.issuer, question.ask.url);
+                }
+                Ok(Learnt::Response(_)) => {}
+                Err(reason) => {
+                    eprintln!("postern: {}: {reason}", question.ask.url);
+                    is_done = false;
+                }
             }
         }
+        Ok(ExitCode::from(u8::from(!is_done)))
     }
-    Ok(ExitCode::from(u8::from(!is_done)))
 }
 
 /// About each certificate that the trustpoint holds and that another of its certificates signed.
@@ -86,10 +86,8 @@ fn ask(questions: &[Question]) -> Result<Vec<Result<crate::pki::enrol::Answer, S
     }))
 }
 
-/// Prints the lists that are kept.
-pub fn lists(place: &Place, name: Option<&str>) -> Outcome {
+/// The lists that are kept.
+pub fn lists(place: &Place, name: Option<&str>) -> Result<String, Failure> {
     let store = place.open()?;
-    let text = show::lists(&store.ledger()?, &store.trustpoints()?, name);
-    print!("{text}");
-    Ok(ExitCode::SUCCESS)
+    Ok(show::lists(&store.ledger()?, &store.trustpoints()?, name))
 }

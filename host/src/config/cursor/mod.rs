@@ -77,6 +77,14 @@ pub fn look_up<T: Copy>(word: &str, table: Keywords<T>) -> Lookup<T> {
     }
 }
 
+/// A keyword in full if the word is one or can only become one, else the word as it is.
+pub fn in_full<'a>(word: &'a str, table: Keywords<&'static str>) -> &'a str {
+    match look_up(word, table) {
+        Lookup::Exact(full) | Lookup::Prefix(full) => full,
+        Lookup::Ambiguous(_) | Lookup::Unknown => word,
+    }
+}
+
 /// The words of one command.
 #[derive(Clone)]
 pub struct Cursor<'a> {
@@ -119,13 +127,6 @@ impl<'a> Cursor<'a> {
     /// Goes back to the word that names the command.
     pub fn rewind(&mut self) {
         self.at = self.keyword_at;
-    }
-
-    /// The word that names the command.
-    pub fn keyword_span(&self) -> Span {
-        self.tokens
-            .get(self.keyword_at)
-            .map_or_else(Span::default, |token| token.span)
     }
 
     /// A switch: on at this command, off when it is negated.

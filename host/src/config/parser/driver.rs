@@ -1,6 +1,7 @@
 //! The loop over lines: which command a line is, which lines belong together, what to say about failures.
 
 use super::kept::takes_data;
+use super::object_group::opened_group;
 use super::{GLOBAL, Handler, Mode, OUTSIDE_WORDS, Parser};
 use crate::config::cursor::{Cursor, Failure, Lookup, Taken, look_up};
 use crate::config::diagnostic::Diagnostic;
@@ -44,6 +45,12 @@ enum Resolved {
 impl Parser<'_> {
     /// Reads all lines.
     pub(super) fn run(&mut self, lines: &[Line]) {
+        for line in lines {
+            if let Some((name, kind)) = opened_group(line) {
+                let place = (kind, line.span);
+                self.group_kinds.entry(name.to_owned()).or_insert(place);
+            }
+        }
         let mut at = 0;
         while let Some(line) = lines.get(at) {
             at += self.step(line, &lines[at + 1..]);

@@ -2,8 +2,8 @@
 
 use super::{Mode, Parser};
 use crate::config::ast::Kept;
-use crate::config::cursor::{Cursor, Taken};
-use crate::config::source::Spanned;
+use crate::config::cursor::{Cursor, Keywords, Lookup, Taken, look_up, refused};
+use crate::config::source::{Span, Spanned};
 
 /// First words of the `crypto` commands that open a sub-mode.
 const BLOCKS: [&str; 5] = [
@@ -17,6 +17,31 @@ const BLOCKS: [&str; 5] = [
 /// First words of the commands that data may be pasted after, up to `quit`.
 const PASTES: [&str; 3] = ["crypto ca authenticate", "crypto ca import", "certificate"];
 
+/// Second words of `crypto`.
+const TOPICS: Keywords<'static, &str> = &[
+    ("ca", "ca"),
+    ("dynamic-map", "dynamic-map"),
+    ("ikev1", "ikev1"),
+    ("ikev2", "ikev2"),
+    ("ipsec", "ipsec"),
+    ("isakmp", "isakmp"),
+    ("key", "key"),
+    ("map", "map"),
+];
+
+/// Third words of `crypto ca`.
+const OF_AUTHORITIES: Keywords<'static, &str> = &[
+    ("authenticate", "authenticate"),
+    ("certificate", "certificate"),
+    ("crl", "crl"),
+    ("enroll", "enroll"),
+    ("export", "export"),
+    ("import", "import"),
+    ("server", "server"),
+    ("trustpoint", "trustpoint"),
+    ("trustpool", "trustpool"),
+];
+
 /// Whether data may follow the command.
 pub fn takes_data(command: &str) -> bool {
     PASTES.iter().any(|words| command.starts_with(words))
@@ -24,21 +49,29 @@ pub fn takes_data(command: &str) -> bool {
 
 /// `crypto …`.
 pub fn crypto(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
-    keep(p, c)
+    keep(p, c, "crypto")
 }
 
 /// `ssl …`.
 pub fn ssl(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
-    keep(p, c)
+    keep(p, c, "ssl")
 }
 
-fn keep(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
+fn keep(p: &mut Parser, c: &mut Cursor, keyword: &str) -> Taken<Mode> {
     let words = c.take_words("the rest of the command")?;
-    let command = p.source.command(c.keyword_span().to(words.span));
+    let rest = p.source.command(words.span);
+    let command = match keyword {
+        "crypto" => format!("crypto {}", spelled_out(&rest, words.span)?),
+        keyword => format!("{keyword} {rest}"),
+    };
     let kept = &mut p.config.kept;
     if c.is_negated {
         let count = kept.len();
-        kept.retain(|known| !known.command.starts_with(&command));
+        let goes = |known: &Kept| {
+            let rest = known.command.strip_prefix(command.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        kept.retain(|known| !goes(known));
         if kept.len() == count {
             p.nothing_to_remove(c);
         }
@@ -60,4 +93,32 @@ fn keep(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
     } else {
         Mode::Global
     })
+}
+
+/// The words behind `crypto` with the keywords in front in full.
+fn spelled_out(rest: &str, span: Span) -> Taken<String> {
+    let mut words: Vec<&str> = rest.split(' ').collect();
+    if let Some(word) = words.first_mut() {
+        *word = in_full(word, TOPICS, span)?;
+    }
+    if let ["ca", word, ..] = words.as_mut_slice() {
+        *word = in_full(word, OF_AUTHORITIES, span)?;
+    }
+    Ok(words.join(" "))
+}
+
+/// A keyword in full; another word as it is.
+fn in_full<'a>(
+    word: &'a str,
+    table: Keywords<'static, &'static str>,
+    span: Span,
+) -> Taken<&'a str> {
+    match look_up(word, table) {
+        Lookup::Exact(full) | Lookup::Prefix(full) => Ok(full),
+        Lookup::Ambiguous(hits) => {
+            let message = format!("`{word}` is ambiguous: {}", hits.join(", "));
+            Err(refused("E0104", span, message))
+        }
+        Lookup::Unknown => Ok(word),
+    }
 }

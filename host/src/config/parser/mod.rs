@@ -21,8 +21,11 @@ mod timeout;
 mod kept;
 mod clear;
 mod driver;
+/// One line after the other.
+mod editor;
 
 pub use access_list::LOG_LEVELS;
+pub use editor::{Editor, Entered};
 pub use inspect::{SIP_FIELDS, SIP_METHODS};
 pub use time_range::{DAYS, month_name};
 
@@ -183,14 +186,14 @@ pub struct Parser<'a> {
     /// The command that opened the current block.
     block: Span,
     /// Kind and place of every `object-group` in the text.
-    group_kinds: HashMap<&'a str, (GroupKind, Span)>,
+    group_kinds: HashMap<String, (GroupKind, Span)>,
     /// Explicit line numbers of access lists so far.
     access_list_lines: HashMap<(String, u32), Span>,
     index: Index,
 }
 
 /// Places by name, so that long lists are not searched for every line.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Index {
     network_objects: HashMap<String, usize>,
     service_objects: HashMap<String, usize>,
@@ -225,24 +228,8 @@ pub fn parse(text: &str) -> Parsed {
     }
     let source = Source::new(text);
     let lines = lex(source.text(), &mut diagnostics);
-    let mut group_kinds = HashMap::new();
-    for line in &lines {
-        if let Some((name, kind)) = object_group::opened_group(line) {
-            group_kinds.entry(name).or_insert((kind, line.span));
-        }
-    }
-    let mut parser = Parser {
-        source: &source,
-        config: Config::default(),
-        overwritten: Vec::new(),
-        diagnostics,
-        mode: Mode::Global,
-        outside_indent: None,
-        block: Span::default(),
-        group_kinds,
-        access_list_lines: HashMap::new(),
-        index: Index::default(),
-    };
+    let mut parser = Parser::new(&source);
+    parser.diagnostics = diagnostics;
     parser.run(&lines);
     let Parser {
         config,
@@ -256,6 +243,23 @@ pub fn parse(text: &str) -> Parsed {
         config,
         overwritten,
         diagnostics,
+    }
+}
+
+impl<'a> Parser<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            config: Config::default(),
+            overwritten: Vec::new(),
+            diagnostics: Vec::new(),
+            mode: Mode::Global,
+            outside_indent: None,
+            block: Span::default(),
+            group_kinds: HashMap::new(),
+            access_list_lines: HashMap::new(),
+            index: Index::default(),
+        }
     }
 }
 

@@ -87,13 +87,41 @@ impl Revocation {
                 Ok(())
             }
             ["ocsp", ..] => Err("ocsp is url or disable-nonce"),
+            ["no", words @ ..] => return self.negate(words, in_crl),
             words if in_crl => self.crl.apply(words)?,
             _ => return None,
         })
     }
+
+    fn negate(&mut self, words: &[&str], in_crl: bool) -> Option<Result<(), &'static str>> {
+        match words {
+            ["revocation-check", ..] => self.ladder = Self::default().ladder,
+            ["crl", "configure"] => self.crl = Crl::default(),
+            ["ocsp", "url", ..] => self.ocsp_url = None,
+            ["ocsp", "disable-nonce"] => self.has_nonce = true,
+            words if in_crl => return self.crl.negate(words),
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
 }
 
 impl Crl {
+    fn negate(&mut self, words: &[&str]) -> Option<Result<(), &'static str>> {
+        match words {
+            ["policy", ..] => self.policy = Policy::default(),
+            ["url", number, ..] => {
+                let number = number.parse().unwrap_or(0);
+                self.urls.retain(|(known, _)| *known != number);
+            }
+            ["protocol", ..] => {}
+            ["cache-time", ..] => self.cache_minutes = Self::default().cache_minutes,
+            ["enforcenextupdate"] => self.enforces_next_update = false,
+            _ => return None,
+        }
+        Some(Ok(()))
+    }
+
     fn apply(&mut self, words: &[&str]) -> Option<Result<(), &'static str>> {
         Some(match words {
             ["policy", policy] => match *policy {
@@ -116,10 +144,6 @@ impl Crl {
             },
             ["enforcenextupdate"] => {
                 self.enforces_next_update = true;
-                Ok(())
-            }
-            ["no", "enforcenextupdate"] => {
-                self.enforces_next_update = false;
                 Ok(())
             }
             _ => return None,

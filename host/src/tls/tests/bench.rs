@@ -21,9 +21,9 @@ use crate::pki::settings::Revocation;
 use crate::pki::{Certificate, Date, Key, Trustpoint};
 use crate::tls::inspect::{Inspect, PassThrough};
 use crate::tls::keys::Identity;
-use crate::tls::proxy::{LocalIssuer, Parts};
+use crate::tls::proxy::Parts;
 use crate::tls::session::{Effect, End, Place, READ_BYTES};
-use crate::tls::{Proxy, Session, Side, Trust};
+use crate::tls::{LocalIssuer, Proxy, Session, Side, Trust};
 
 /// Well inside the dates of the certificates made here.
 pub const NOW: Duration = Duration::from_secs(1_793_527_200);
@@ -215,10 +215,18 @@ impl World {
         pair: &Pair,
         versions: &[&'static SupportedProtocolVersion],
     ) -> ServerConfig {
+        self.behind_trusting(pair, versions, &self.ca.certificate)
+    }
+
+    /// The same, with another authority that it trusts.
+    pub fn behind_trusting(
+        &self,
+        pair: &Pair,
+        versions: &[&'static SupportedProtocolVersion],
+        authority: &Certificate,
+    ) -> ServerConfig {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(self.ca.certificate.der.clone())
-            .expect("an anchor");
+        roots.add(authority.der.clone()).expect("an anchor");
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
             .build()
             .expect("a verifier");

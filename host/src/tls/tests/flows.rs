@@ -8,7 +8,7 @@ use super::bench::*;
 use crate::pki::Date;
 use crate::pki::key::Wanted;
 use crate::pki::{Key, Settings, request};
-use crate::tls::proxy::LocalIssuer;
+use crate::tls::LocalIssuer;
 use crate::tls::session::{End, READ_BYTES};
 use crate::tls::{PassThrough, Side};
 
@@ -280,26 +280,45 @@ fn a_peer_need_not_show_itself_where_it_is_not_asked() {
 fn with_local_certificates_the_peer_behind_sees_who_dialled() {
     let mut world = World::new();
     let ca = world.ca.pair();
-    world.local = Some(LocalIssuer {
-        trustpoint: "ldc".into(),
-        key: ca.key("ca"),
-        certificate: ca.certificate,
-        own_key: Key::generate("phones", Wanted::Ecdsa(256)).expect("a key"),
-    });
+    let own_key = Key::generate("phones", Wanted::Ecdsa(256)).expect("a key");
+    let issuer = LocalIssuer::new("ldc", ca.certificate.clone(), ca.key("ca"), Some(own_key));
+    world.local = Some(issuer.clone());
     let phone = world.ca.issue("SEP001122334455", |_| {});
     let cup = world.ca.issue("cup.example.com", |_| {});
     let (dialler, behind) = (
         world.dialler(Some(&phone), &VERSIONS),
         world.behind(&cup, &VERSIONS),
     );
-    let mut bench = Bench::new(world.proxy(), dialler, behind);
+    let proxy = world.proxy();
+    let mut bench = Bench::new(Arc::clone(&proxy), dialler, behind);
+    assert!(!issuer.is_used());
     bench.dialler.say(b"hello");
     bench.run();
     assert_eq!(bench.behind.text, b"hello", "{:#?}", bench.log);
-    let shown = bench.behind.tls.peer_certificates().expect("certificates");
-    let shown = crate::pki::Certificate::parse(&shown[0]).expect("a certificate");
-    assert_eq!(shown.subject, "cn=SEP001122334455");
-    assert_ne!(shown.der, phone.certificate.der);
+    let shown = |bench: &Bench| {
+        let shown = bench.behind.tls.peer_certificates().expect("certificates");
+        crate::pki::Certificate::parse(&shown[0]).expect("a certificate")
+    };
+    let first = shown(&bench);
+    assert_eq!(first.subject, "cn=SEP001122334455");
+    assert_ne!(first.der, phone.certificate.der);
+    assert!(issuer.is_used() && first.is_signed_by(&ca.certificate));
+    // Renewed beneath the session, which goes on; the next one is signed by the new certificate.
+    let next = Authority::new("Next").pair();
+    issuer.renew(next.certificate.clone(), next.key("next"));
+    assert!(issuer.signs_with(&next.certificate) && !issuer.is_used());
+    bench.dialler.say(b" again");
+    bench.run();
+    assert_eq!(bench.behind.text, b"hello again", "{:#?}", bench.log);
+    let (dialler, behind) = (
+        world.dialler(Some(&phone), &VERSIONS),
+        world.behind_trusting(&cup, &VERSIONS, &next.certificate),
+    );
+    let mut after = Bench::new(proxy, dialler, behind);
+    after.dialler.say(b"hello");
+    after.run();
+    assert_eq!(after.behind.text, b"hello", "{:#?}", after.log);
+    assert!(shown(&after).is_signed_by(&next.certificate) && issuer.is_used());
 }
 
 #[test]
