@@ -376,40 +376,49 @@ fn is_sound(bytes: &[u8]) -> bool {
     crc32fast::hash(frame).to_le_bytes() == check
 }
 
+/// One end of a segment: MAC address, address, port.
+type End = ([u8; 6], [u8; 4], u16);
+
+/// A TCP segment from one end to the other.
+fn segment(from: End, to: End, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.0, to.0)
+        .ipv4(from.1, to.1, 64)
+        .tcp(from.2, to.2, sequence, 1024)
+        .ack(1)
+        .write(&mut frame, payload)
+        .expect("memory is written");
+    frame
+}
+
 /// From the peer to the server: as it comes, and as it must leave.
 fn inbound(sequence: u32, payload: &[u8]) -> [Vec<u8>; 2] {
-    let build = |source, destination, to, port| {
-        let mut frame = Vec::new();
-        PacketBuilder::ethernet2(source, destination)
-            .ipv4(PEER, to, 64)
-            .tcp(PEER_PORT, port, sequence, 1024)
-            .ack(1)
-            .write(&mut frame, payload)
-            .expect("memory is written");
-        frame
-    };
-    [
-        build(PEER_MAC, OUTSIDE_MAC, PUBLIC, PUBLIC_PORT),
-        build(INSIDE_MAC, SERVER_MAC, SERVER, SERVER_PORT),
-    ]
+    let ways = [
+        (
+            (PEER_MAC, PEER, PEER_PORT),
+            (OUTSIDE_MAC, PUBLIC, PUBLIC_PORT),
+        ),
+        (
+            (INSIDE_MAC, PEER, PEER_PORT),
+            (SERVER_MAC, SERVER, SERVER_PORT),
+        ),
+    ];
+    ways.map(|(from, to)| segment(from, to, sequence, payload))
 }
 
 /// From the server to the peer: as it comes, and as it must leave.
 fn outbound(sequence: u32, payload: &[u8]) -> [Vec<u8>; 2] {
-    let build = |source, destination, from, port| {
-        let mut frame = Vec::new();
-        PacketBuilder::ethernet2(source, destination)
-            .ipv4(from, PEER, 64)
-            .tcp(port, PEER_PORT, sequence, 1024)
-            .ack(1)
-            .write(&mut frame, payload)
-            .expect("memory is written");
-        frame
-    };
-    [
-        build(SERVER_MAC, INSIDE_MAC, SERVER, SERVER_PORT),
-        build(OUTSIDE_MAC, PEER_MAC, PUBLIC, PUBLIC_PORT),
-    ]
+    let ways = [
+        (
+            (SERVER_MAC, SERVER, SERVER_PORT),
+            (INSIDE_MAC, PEER, PEER_PORT),
+        ),
+        (
+            (OUTSIDE_MAC, PUBLIC, PUBLIC_PORT),
+            (PEER_MAC, PEER, PEER_PORT),
+        ),
+    ];
+    ways.map(|(from, to)| segment(from, to, sequence, payload))
 }
 
 /// Bytes that make a frame of this length, check sequence included.

@@ -24,7 +24,7 @@ const HELP: &str = "\
 Example:
   postern load --uart /dev/ttyUSB1 --config firewall.cfg
 
-The board is emptied, loaded, and switched on when all of it is there; what fails on the way leaves it closed.
+The board is closed, emptied, loaded, and opened when all of it is there; once it is closed, what fails leaves it closed.
 Without a host it drops what access lists deny and what is no packet for it, and counts both. Whoever begins a permitted
 connection waits for a host, since routes, translations (static ones too) and next hops are decided with its first packet:
   postern run --nic uart:/dev/ttyUSB1 --config firewall.cfg
