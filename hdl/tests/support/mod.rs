@@ -1,6 +1,7 @@
 //! What the circuit tests share: printing and linting Verilog, lock-step, random numbers.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod board;
 pub mod dma;
 pub mod domains;
 pub mod endpoint;
