@@ -110,8 +110,7 @@ pub fn synthesise(folder: &Path, files: &[&str], top: &str) -> Result<Cells> {
     // `synth_ecp5` in three parts: it has no option for the wire delay of its LUT mapping.
     let script = format!(
         "read_verilog -sv {files}; synth_ecp5 -top {top} -run begin:map_luts; \
-         abc9 -W {WIRE_DELAY_PS}; clean; synth_ecp5 -top {top} -run map_cells: -json netlist.json; \
-         delete t:$scopeinfo; write_verilog -noattr -norename netlist.v",
+         abc9 -W {WIRE_DELAY_PS}; clean; synth_ecp5 -top {top} -run map_cells: -json netlist.json",
         files = files.join(" "),
     );
     run(tool("yosys")
