@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{Result, at, capture, cargo};
+use crate::process::{Result, at, capture, cargo, command, run, target};
 
 /// Prints the whole card without rings, streams 64 bits wide, to a file and returns the text.
 pub fn emit_top(out: &Path) -> Result<String> {
@@ -26,7 +26,19 @@ pub fn emit_module(name: &str, out: &Path) -> Result<String> {
 }
 
 fn emit(out: &Path, what: &[&str]) -> Result<String> {
-    let mut emit = cargo(["run", "--quiet", "--package", "hdl", "--bin", "emit", "--"]);
-    capture(emit.args(what).arg("--out").arg(out))?;
+    // Of the whole workspace and with a test, so that cargo chooses the features that everything else is built with:
+    // the circuits take two minutes to compile.
+    run(&mut cargo([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--features",
+        "verilator",
+        "--bin",
+        "emit",
+        "--test",
+        "record_order",
+    ]))?;
+    capture(command(target().join("debug/emit")).args(what).arg("--out").arg(out))?;
     fs::read_to_string(out).map_err(at(out))
 }
