@@ -17,18 +17,32 @@ use support::random::Random;
 /// Clocks in which a gigabit port moves a beat.
 const PORT_CLOCKS: usize = 8;
 
+/// Clocks in which a buffer takes a beat.
+const HALVES: usize = 2;
+
 /// A beat: bytes, how many count, whether it is the last.
 type Word = (u64, u64, bool);
+
+/// A beat of random bytes. Those that do not count are not said to pass.
+fn beat(random: &mut Random, bytes: u64, last: bool) -> Word {
+    let bits = 8 * bytes;
+    let present = if bits == 64 {
+        u64::MAX
+    } else {
+        (1_u64 << bits) - 1
+    };
+    (random.bits() & present, (1_u64 << bytes) - 1, last)
+}
 
 /// Frames of random lengths, some of them poisoned: the last beat has no bytes.
 fn beats(random: &mut Random, frames: usize) -> VecDeque<Word> {
     let mut words = VecDeque::new();
     for _ in 0..frames {
         let beats = 8 + random.below(40);
-        for beat in 0..beats {
-            let last = beat + 1 == beats;
+        for at in 0..beats {
+            let last = at + 1 == beats;
             let bytes = if last { random.below(9) } else { 8 };
-            words.push_back((random.bits(), (1_u64 << bytes) - 1, last));
+            words.push_back(beat(random, bytes, last));
         }
     }
     words
@@ -44,6 +58,8 @@ fn a_frame_begins_at_once_when_the_other_port_is_quiet_and_whole_when_it_is_not(
         let mut whole = 0_usize;
         let mut within = false;
         let mut early = 0;
+        let mut offered = false;
+        let mut waits = 0;
         for clock in 0..PORT_CLOCKS * 900 {
             let arrives = clock % PORT_CLOCKS == 0;
             let word = input.front().copied().filter(|_| arrives);
@@ -53,24 +69,34 @@ fn a_frame_begins_at_once_when_the_other_port_is_quiet_and_whole_when_it_is_not(
             run.uut.in_keep.next = keep.to_bits();
             run.uut.in_last.next = last;
             run.uut.other_waiting.next = other_waits;
+            // For a while the other port has no room.
+            let room = clock % 512 >= 96;
+            run.uut.other_room.next = room;
             run.uut.out_ready.next = random.chance(70);
             run.settle();
+            // What has just come takes some clocks to be seen.
+            let waiting = run.uut.waiting.val();
+            waits = if held.is_empty() { 0 } else { waits + 1 };
+            assert!(waiting || waits < 6, "clock {clock}: not told");
             if run.uut.out_valid.val() {
                 let (data, keep, last) = *held.front().expect("nothing leaves that did not enter");
                 assert_eq!(run.uut.out_data.val(), u64::to_bits(data));
                 assert_eq!(run.uut.out_keep.val(), u64::to_bits(keep));
                 assert_eq!(run.uut.out_last.val(), last);
+                assert!(within || offered || room, "it has nowhere to go");
                 if !within && whole == 0 {
                     early += 1;
                 }
+                offered = true;
                 if run.uut.out_ready.val() {
                     held.pop_front();
                     within = !last;
+                    offered = false;
                     whole -= usize::from(last && whole > 0);
                 }
             }
             if let Some(word) = word {
-                assert!(run.uut.in_ready.val(), "room for two frames and more");
+                assert!(run.uut.in_ready.val(), "room for a frame and more");
                 held.push_back(word);
                 input.pop_front();
                 whole += usize::from(word.2);
@@ -84,20 +110,16 @@ fn a_frame_begins_at_once_when_the_other_port_is_quiet_and_whole_when_it_is_not(
 }
 
 #[test]
-fn a_whole_frame_leaves_the_core_at_its_own_speed() {
+fn a_whole_frame_leaves_the_core_while_the_port_has_sent_a_quarter() {
     let mut run = Lockstep::new(Egress::default(), |uut, high| uut.clock.next = high.into());
     let mut random = Random(5);
     // 1 522 bytes.
     let mut input: VecDeque<Word> = (0..191)
-        .map(|beat| {
-            (
-                random.bits(),
-                if beat == 190 { 3 } else { 0xff },
-                beat == 190,
-            )
-        })
+        .map(|at| beat(&mut random, if at == 190 { 2 } else { 8 }, at == 190))
         .collect();
     let mut held: VecDeque<Word> = VecDeque::new();
+    let mut left_at = 0;
+    let mut had_room = [false; 2];
     for clock in 0..PORT_CLOCKS * 200 {
         let word = input.front().copied();
         let (data, keep, last) = word.unwrap_or_default();
@@ -113,17 +135,22 @@ fn a_whole_frame_leaves_the_core_at_its_own_speed() {
             assert_eq!(run.uut.out_keep.val(), expected.1.to_bits());
             assert_eq!(run.uut.out_last.val(), expected.2);
         }
-        if let Some(word) = word {
-            assert!(
-                run.uut.in_ready.val(),
-                "clock {clock}: the core waits for the port"
-            );
+        if let Some(word) = word
+            && run.uut.in_ready.val()
+        {
             held.push_back(word);
             input.pop_front();
+            left_at = clock;
         }
+        had_room[usize::from(run.uut.room.val())] |= held.len() > 100;
         run.tick();
     }
+    assert_eq!(had_room, [true, false], "none for a second frame");
     assert!(input.is_empty() && held.is_empty(), "everything left");
+    assert!(
+        left_at <= HALVES * 191,
+        "the core waits for the port: {left_at}"
+    );
     run.compare("egress").expect("native and Verilated agree");
 }
 

@@ -1,18 +1,19 @@
-//! Frames between a port of 1 Gb/s and a core that takes 8: 4 KiB each way.
+//! Frames between a port of 1 Gb/s and a core: 2 KiB each way, in at 4 Gb/s and out at 4 Gb/s.
 //!
 //! The core serves one frame at a time, and a frame that is still arriving keeps it for as long as it arrives. So
 //! [`Ingress`] lets a frame begin before its end is there (cut-through) only while the other port has nothing waiting;
-//! otherwise it waits until it is whole, and then passes at the core's speed. Both ports at line rate fit: while one
-//! trickles, the other collects what it sends later at eight times the rate. A frame leaves the core at its speed too:
-//! [`Egress`] takes a whole one, so that a port that sends does not keep the other from receiving.
+//! otherwise it waits until it is whole, and then passes at four times the rate it came with. Both ports at line rate fit:
+//! while one trickles, the other collects what it sends later. A frame leaves the core at that speed too, and begins only
+//! when [`Egress`] of the other port, where it most likely goes, can take a whole one: a port that sends does not keep the
+//! other from receiving.
 //!
-//! `data/keep/last/valid/ready` on either side. Latency one clock when empty, a beat a clock. Each costs two block RAMs,
-//! 18 LUT RAMs (16x4) and about 200 LUTs.
+//! `data/keep/last/valid/ready` on either side. Latency two clocks when empty, a beat in two clocks. Each costs one block
+//! RAM, 9 LUT RAMs (16x4) and about 250 LUTs.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use super::beat::{Fold, Unfold};
+use super::beat::{Narrow, Widen};
 use crate::fifo::BlockFifo;
 
 /// Whether a frame may go to the core. Apart from its `ready`, so that simulators see no loop.
@@ -26,6 +27,8 @@ pub struct Gate {
     pub whole: Signal<In, Bits<10>>,
     /// The other port has something.
     pub other_waiting: Signal<In, Bit>,
+    /// The other port can send a whole frame more.
+    pub other_room: Signal<In, Bit>,
     /// A beat may go.
     pub open: Signal<Out, Bit>,
     /// A beat goes if the core takes it.
@@ -36,9 +39,80 @@ pub struct Gate {
 impl Logic for Gate {
     #[hdl_gen]
     fn update(&mut self) {
-        self.may.next = self.started.val() | self.whole.val().any() | !self.other_waiting.val();
+        self.may.next = self.started.val()
+            | (self.other_room.val() & (self.whole.val().any() | !self.other_waiting.val()));
         self.open.next = self.may.val();
         self.offered.next = self.may.val() & self.holds.val();
+    }
+}
+
+/// What both are made of: a beat in, the same beat out.
+#[derive(LogicBlock, Default)]
+pub struct Store {
+    /// Clock, rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Bytes.
+    pub in_data: Signal<In, Bits<64>>,
+    /// Bytes present.
+    pub in_keep: Signal<In, Bits<8>>,
+    /// Last beat.
+    pub in_last: Signal<In, Bit>,
+    /// A beat is offered.
+    pub in_valid: Signal<In, Bit>,
+    /// It is taken.
+    pub in_ready: Signal<Out, Bit>,
+    /// Bytes of the oldest beat.
+    pub out_data: Signal<Out, Bits<64>>,
+    /// Bytes present.
+    pub out_keep: Signal<Out, Bits<8>>,
+    /// Last beat.
+    pub out_last: Signal<Out, Bit>,
+    /// There is a beat.
+    pub holds: Signal<Out, Bit>,
+    /// There is a beat, or a part of one.
+    pub some: Signal<Out, Bit>,
+    /// It is taken, if there is one.
+    pub take: Signal<In, Bit>,
+    /// Words in block RAM.
+    pub count: Signal<Out, Bits<10>>,
+    narrow: Narrow,
+    fifo: BlockFifo<Bits<35>, 9, 10>,
+    widen: Widen,
+    lower: DFF<Bits<32>>,
+    has_lower: DFF<Bit>,
+    moves: Signal<Local, Bit>,
+}
+
+impl Logic for Store {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, lower, has_lower);
+        clock!(self, clock, narrow, fifo);
+        self.narrow.data.next = self.in_data.val();
+        self.narrow.keep.next = self.in_keep.val();
+        self.narrow.last.next = self.in_last.val();
+        self.narrow.valid.next = self.in_valid.val();
+        self.narrow.word_ready.next = self.fifo.in_ready.val();
+        self.fifo.in_data.next = self.narrow.word.val();
+        self.fifo.in_valid.next = self.narrow.word_valid.val();
+        self.in_ready.next = self.narrow.ready.val();
+
+        self.widen.word.next = self.fifo.out_data.val();
+        self.widen.valid.next = self.fifo.out_valid.val();
+        self.widen.lower.next = self.lower.q.val();
+        self.widen.has_lower.next = self.has_lower.q.val();
+        self.out_data.next = self.widen.data.val();
+        self.out_keep.next = self.widen.keep.val();
+        self.out_last.next = self.widen.last.val();
+        self.holds.next = self.widen.holds.val();
+        self.some.next = self.fifo.out_valid.val() | self.has_lower.q.val();
+        self.count.next = self.fifo.count.val();
+        self.moves.next = self.take.val() | !self.widen.whole.val();
+        self.fifo.out_ready.next = self.moves.val();
+        if self.fifo.out_valid.val() & self.moves.val() {
+            self.has_lower.d.next = !self.widen.whole.val();
+            self.lower.d.next = self.fifo.out_data.val().get_bits::<32>(0);
+        }
     }
 }
 
@@ -71,9 +145,9 @@ pub struct Ingress {
     pub waiting: Signal<Out, Bit>,
     /// `waiting` of the other port.
     pub other_waiting: Signal<In, Bit>,
-    fold: Fold,
-    fifo: BlockFifo<Bits<68>, 9, 10>,
-    unfold: Unfold,
+    /// `room` of the other port's [`Egress`].
+    pub other_room: Signal<In, Bit>,
+    store: Store,
     gate: Gate,
     /// A beat of this frame has been offered: it stays offered, and the rest follows as it comes.
     started: DFF<Bit>,
@@ -101,9 +175,8 @@ impl Default for Ingress {
             out_ready: Signal::default(),
             waiting: Signal::default(),
             other_waiting: Signal::default(),
-            fold: Fold::default(),
-            fifo: BlockFifo::default(),
-            unfold: Unfold::default(),
+            other_room: Signal::default(),
+            store: Store::default(),
             gate: Gate::default(),
             started: DFF::default(),
             whole: DFF::default(),
@@ -119,22 +192,22 @@ impl Logic for Ingress {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, started, whole, waits);
-        clock!(self, clock, fifo);
-        self.fold.data.next = self.in_data.val();
-        self.fold.keep.next = self.in_keep.val();
-        self.fold.last.next = self.in_last.val();
-        self.fifo.in_data.next = self.fold.word.val();
-        self.fifo.in_valid.next = self.in_valid.val();
-        self.in_ready.next = self.fifo.in_ready.val();
-        self.arrives.next = self.in_valid.val() & self.fifo.in_ready.val() & self.in_last.val();
+        clock!(self, clock, store);
+        self.store.in_data.next = self.in_data.val();
+        self.store.in_keep.next = self.in_keep.val();
+        self.store.in_last.next = self.in_last.val();
+        self.store.in_valid.next = self.in_valid.val();
+        self.in_ready.next = self.store.in_ready.val();
+        self.arrives.next = self.in_valid.val() & self.store.in_ready.val() & self.in_last.val();
 
-        self.unfold.word.next = self.fifo.out_data.val();
-        self.gate.holds.next = self.fifo.out_valid.val();
+        self.gate.holds.next = self.store.holds.val();
         self.gate.started.next = self.started.q.val();
         self.gate.whole.next = self.whole.q.val();
         self.gate.other_waiting.next = self.other_waiting.val();
-        self.fifo.out_ready.next = self.out_ready.val() & self.gate.open.val();
-        self.leaves.next = self.gate.offered.val() & self.out_ready.val() & self.unfold.last.val();
+        self.gate.other_room.next = self.other_room.val();
+        self.store.take.next = self.out_ready.val() & self.gate.open.val();
+        self.leaves.next =
+            self.gate.offered.val() & self.out_ready.val() & self.store.out_last.val();
         self.started.d.next = (self.started.q.val() | self.gate.offered.val()) & !self.leaves.val();
         if self.arrives.val() & !self.leaves.val() {
             self.whole.d.next = self.whole.q.val() + self.one.val();
@@ -142,17 +215,18 @@ impl Logic for Ingress {
         if self.leaves.val() & !self.arrives.val() {
             self.whole.d.next = self.whole.q.val() - self.one.val();
         }
-        self.waits.d.next = self.fifo.out_valid.val() | self.started.q.val();
+        // Not a clock without it between two frames: the other port would begin what it has not whole.
+        self.waits.d.next = self.store.some.val() | self.started.q.val();
         self.waiting.next = self.waits.q.val();
-        self.out_data.next = self.unfold.data.val();
-        self.out_keep.next = self.unfold.keep.val();
-        self.out_last.next = self.unfold.last.val();
+        self.out_data.next = self.store.out_data.val();
+        self.out_keep.next = self.store.out_keep.val();
+        self.out_last.next = self.store.out_last.val();
         self.out_valid.next = self.gate.offered.val();
     }
 }
 
 /// From the core to a port; see the module's text.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Egress {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
@@ -176,26 +250,52 @@ pub struct Egress {
     pub out_valid: Signal<Out, Bit>,
     /// It is taken.
     pub out_ready: Signal<In, Bit>,
-    fold: Fold,
-    fifo: BlockFifo<Bits<68>, 9, 10>,
-    unfold: Unfold,
+    /// A frame of 1 518 bytes fits, and what is on its way in the core.
+    pub room: Signal<Out, Bit>,
+    store: Store,
+    roomy: DFF<Bit>,
+    quarter: Constant<Bits<10>>,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            clock: Signal::default(),
+            in_data: Signal::default(),
+            in_keep: Signal::default(),
+            in_last: Signal::default(),
+            in_valid: Signal::default(),
+            in_ready: Signal::default(),
+            out_data: Signal::default(),
+            out_keep: Signal::default(),
+            out_last: Signal::default(),
+            out_valid: Signal::default(),
+            out_ready: Signal::default(),
+            room: Signal::default(),
+            store: Store::default(),
+            roomy: DFF::default(),
+            quarter: Constant::new(0x380.into()),
+        }
+    }
 }
 
 impl Logic for Egress {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, fifo);
-        self.fold.data.next = self.in_data.val();
-        self.fold.keep.next = self.in_keep.val();
-        self.fold.last.next = self.in_last.val();
-        self.fifo.in_data.next = self.fold.word.val();
-        self.fifo.in_valid.next = self.in_valid.val();
-        self.in_ready.next = self.fifo.in_ready.val();
-        self.unfold.word.next = self.fifo.out_data.val();
-        self.out_data.next = self.unfold.data.val();
-        self.out_keep.next = self.unfold.keep.val();
-        self.out_last.next = self.unfold.last.val();
-        self.out_valid.next = self.fifo.out_valid.val();
-        self.fifo.out_ready.next = self.out_ready.val();
+        dff_setup!(self, clock, roomy);
+        clock!(self, clock, store);
+        // Less than a quarter is taken.
+        self.roomy.d.next = !(self.store.count.val() & self.quarter.val()).any();
+        self.room.next = self.roomy.q.val();
+        self.store.in_data.next = self.in_data.val();
+        self.store.in_keep.next = self.in_keep.val();
+        self.store.in_last.next = self.in_last.val();
+        self.store.in_valid.next = self.in_valid.val();
+        self.in_ready.next = self.store.in_ready.val();
+        self.out_data.next = self.store.out_data.val();
+        self.out_keep.next = self.store.out_keep.val();
+        self.out_last.next = self.store.out_last.val();
+        self.out_valid.next = self.store.holds.val();
+        self.store.take.next = self.out_ready.val();
     }
 }

@@ -228,6 +228,7 @@ impl Logic for Versa {
         self.ingress0.in_valid.next = self.mac0.rx_valid.val();
         self.mac0.rx_ready.next = self.ingress0.in_ready.val();
         self.ingress0.other_waiting.next = self.ingress1.waiting.val();
+        self.ingress0.other_room.next = self.egress1.room.val();
         self.core.rx0_data.next = self.ingress0.out_data.val();
         self.core.rx0_keep.next = self.ingress0.out_keep.val();
         self.core.rx0_last.next = self.ingress0.out_last.val();
@@ -296,6 +297,7 @@ impl Logic for Versa {
         self.ingress1.in_valid.next = self.mac1.rx_valid.val();
         self.mac1.rx_ready.next = self.ingress1.in_ready.val();
         self.ingress1.other_waiting.next = self.ingress0.waiting.val();
+        self.ingress1.other_room.next = self.egress0.room.val();
         self.core.rx1_data.next = self.ingress1.out_data.val();
         self.core.rx1_keep.next = self.ingress1.out_keep.val();
         self.core.rx1_last.next = self.ingress1.out_last.val();
