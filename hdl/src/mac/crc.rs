@@ -4,13 +4,10 @@
 //! sequence is its complement, lowest byte first, and after a frame with a right one it holds [`RESIDUE`]. No register
 //! inside, no clock of latency; 64 LUTs in two levels.
 
+use layout::uart::CRC_POLYNOMIAL;
+/// The serial line uses the same check, and says what it is made of.
+pub use layout::uart::CRC_RESIDUE as RESIDUE;
 use rust_hdl_core::prelude::*;
-
-/// The polynomial, reflected.
-const POLYNOMIAL: u32 = 0xedb8_8320;
-
-/// The register after any frame that ends in its own check sequence.
-pub const RESIDUE: u32 = 0xdebb_20e3;
 
 /// One byte further; see the module's text.
 #[derive(Clone, Debug, Default, LogicBlock)]
@@ -26,7 +23,7 @@ pub struct Crc {
 /// The definition, bit by bit.
 fn step(state: u32, data: u8) -> u32 {
     (0..8).fold(state ^ u32::from(data), |state, _| {
-        (state >> 1) ^ if state & 1 == 1 { POLYNOMIAL } else { 0 }
+        (state >> 1) ^ if state & 1 == 1 { CRC_POLYNOMIAL } else { 0 }
     })
 }
 

@@ -11,6 +11,7 @@ pub mod host;
 pub mod lockstep;
 pub mod packet;
 pub mod ports;
+pub mod program;
 pub mod random;
 pub mod timeline;
 pub mod tlp;
