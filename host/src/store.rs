@@ -1,15 +1,14 @@
 //! What must survive a restart: trustpoints and keys, in one transactional file.
 //!
-//! Comes in: a directory. It holds `state.redb` and `master.key`, the 32 bytes that private keys are sealed with; the
-//! key file may lie elsewhere, or be the systemd credential `postern.key`. A command either writes all it has to, or nothing. The file is held by one process at a
-//! time, and by none for longer than it reads or writes.
+//! Comes in: a directory. It holds `state.redb` and, unless they are elsewhere, the bytes that private keys are sealed with
+//! ([`Master`]). A command either writes all it has to, or nothing. The file is held by one process at a time, and by none for
+//! longer than it reads or writes.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::rand;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use zeroize::Zeroizing;
@@ -20,8 +19,12 @@ use crate::pki::{self, Certificate, Key, Trustpoint};
 
 /// Revocation lists that were fetched.
 mod lists;
+/// What keys are sealed with.
+mod master;
 /// Where keys in tokens are.
 mod tokens;
+
+pub use master::Master;
 
 /// Label → sealed key.
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
@@ -86,7 +89,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the store of a directory, making both if they are not there.
-    pub fn open(directory: &Path, key_file: Option<&Path>) -> Result<Self, Error> {
+    pub fn open(directory: &Path, master: Option<&Master>) -> Result<Self, Error> {
         let in_file = |path: &Path| {
             let path = path.to_owned();
             |source| Error::File { path, source }
@@ -97,12 +100,9 @@ impl Store {
             .create(directory)
             .map_err(in_file(directory))?;
         let path = file_in(directory);
-        let own_key_file = directory.join("master.key");
-        let credential = credential();
-        let key_file = key_file.or(credential.as_deref()).unwrap_or(&own_key_file);
         // Before the key: a store without its key must not get another one.
         let is_new = !path.exists();
-        let sealer = read_sealer(key_file, is_new)?;
+        let sealer = master::sealer(master, directory, is_new)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -442,54 +442,6 @@ fn parts_of(name: &str) -> std::ops::RangeInclusive<(&str, u8, u32)> {
 
 fn broken(error: impl Into<redb::Error>) -> Error {
     Error::Database(Box::new(error.into()))
-}
-
-/// The key that a service manager hands over (systemd: `LoadCredentialEncrypted=postern.key`).
-fn credential() -> Option<PathBuf> {
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    Some(PathBuf::from(directory).join("postern.key")).filter(|path| path.exists())
-}
-
-/// Reads the key file; makes it if the store is new.
-fn read_sealer(path: &Path, is_new: bool) -> Result<Sealer, Error> {
-    let in_file = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
-    let wrong = |reason| Error::KeyFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let mut bytes = Zeroizing::new([0; Sealer::KEY_BYTES]);
-    if is_new && !path.exists() {
-        rand::fill(&mut *bytes).map_err(|_| wrong("there are no random numbers to make it of"))?;
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(in_file)?;
-        file.write_all(&*bytes).map_err(in_file)?;
-        file.sync_all().map_err(in_file)?;
-    } else {
-        let mut file = fs::File::open(path).map_err(in_file)?;
-        let about = file.metadata().map_err(in_file)?;
-        // A service manager grants its service access by a list, which shows as bits of the group.
-        let others = if credential().as_deref() == Some(path) {
-            0o007
-        } else {
-            0o077
-        };
-        if about.mode() & others != 0 {
-            return Err(wrong("others may read it: `chmod 600` it"));
-        }
-        if about.len() != Sealer::KEY_BYTES as u64 {
-            return Err(wrong("a key file is 32 bytes"));
-        }
-        file.read_exact(&mut *bytes).map_err(in_file)?;
-    }
-    Ok(Sealer::new(&bytes)?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error as Fault, RvError};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use der::Encode;
@@ -153,6 +153,49 @@ pub fn find(uri: &str, label: &str, public: &[u8]) -> Result<Key, Error> {
         private,
     };
     Ok(Key::in_token(label, public.to_vec(), Arc::new(held))?)
+}
+
+/// Bytes that nobody makes again without the token: what it makes of a fixed text with a secret key of its own. The key
+/// is made if `is_new`, and must be there otherwise; the URI may name it.
+pub fn sealing_bytes(uri: &str, is_new: bool) -> Result<Zeroizing<[u8; 32]>, Error> {
+    let uri = Uri::parse(uri)?;
+    let session = open_session(&uri)?;
+    let in_token = refused(&uri.token);
+    let object = uri.object.as_deref().unwrap_or(SEALING_KEY);
+    let wanted = [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::Label(object.as_bytes().to_vec()),
+    ];
+    let found = session.find_objects(&wanted).map_err(&in_token)?;
+    let secret = match (found.first(), is_new) {
+        (Some(secret), _) => *secret,
+        (None, true) => make_secret(&session, object).map_err(&in_token)?,
+        (None, false) => {
+            return Err(Error::NoKey {
+                token: uri.token,
+                object: object.to_owned(),
+            });
+        }
+    };
+    let made = session.sign(&Mechanism::Sha256Hmac, secret, SEALED_FOR);
+    let made = Zeroizing::new(made.map_err(&in_token)?);
+    let bytes = <[u8; 32]>::try_from(made.as_slice());
+    let bytes = bytes.map_err(|_| pki::Error::Key("the token's HMAC is not 32 bytes"))?;
+    Ok(Zeroizing::new(bytes))
+}
+
+fn make_secret(session: &Session, label: &str) -> Result<ObjectHandle, Fault> {
+    let attributes = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::ValueLen(32.into()),
+        Attribute::Label(label.as_bytes().to_vec()),
+    ];
+    session.generate_key(&Mechanism::GenericSecretKeyGen, &attributes)
 }
 
 /// A key and the session that it is used in.
@@ -340,3 +383,7 @@ fn refused(token: &str) -> impl Fn(Fault) -> Error + use<> {
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// Label of the key that seals, unless the URI names another.
+const SEALING_KEY: &str = "postern";
+/// What the key that seals is asked about.
+const SEALED_FOR: &[u8] = b"postern: sealing key of private keys, version 1";

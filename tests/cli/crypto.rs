@@ -1,5 +1,6 @@
 //! Keys and certificates as an operator handles them, with OpenSSL as authority and as judge.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -300,4 +301,39 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
         assert_eq!(answer.code, Some(2), "{words}");
         assert!(answer.err.contains(said), "{words}: {}", answer.err);
     }
+}
+
+#[test]
+fn a_credential_of_the_service_manager_seals_and_is_needed_to_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = folder.path().join("credentials");
+    std::fs::create_dir(&credentials).expect("room");
+    let key = credentials.join("postern.key");
+    std::fs::write(&key, [7; 32]).expect("room");
+    // As systemd grants it: to the service by a list, which shows as the group's bits.
+    let mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode));
+    mode(0o440).expect("ours");
+    let run = |words: &str, with_credential: bool| {
+        let mut postern = Command::new(env!("CARGO_BIN_EXE_postern"));
+        postern
+            .args(["crypto", "--state", "state", "key"])
+            .args(words.split(' '))
+            .current_dir(folder.path());
+        if with_credential {
+            postern.env("CREDENTIALS_DIRECTORY", &credentials);
+        }
+        let output = postern.output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let made = run("generate ecdsa label first", true);
+    assert_eq!(made.0, Some(0), "{made:?}");
+    assert!(!folder.path().join("state/master.key").exists());
+    let without = run("generate ecdsa label second", false);
+    assert_eq!(without.0, Some(2), "{without:?}");
+    assert!(without.1.contains("master.key"), "{without:?}");
+    mode(0o444).expect("ours");
+    let public = run("generate ecdsa label second", true);
+    assert_eq!(public.0, Some(2), "{public:?}");
+    assert!(public.1.contains("others may read it"), "{public:?}");
 }

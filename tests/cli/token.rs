@@ -87,8 +87,12 @@ impl Desk {
 
     #[track_caller]
     fn crypto(&self, words: &str) -> String {
-        let head = "crypto --config x.cfg --state state";
-        self.run(env!("CARGO_BIN_EXE_postern"), &format!("{head} {words}"))
+        let place = match words.contains("--state ") {
+            true => "",
+            false => "--state state ",
+        };
+        let head = format!("crypto --config x.cfg {place}");
+        self.run(env!("CARGO_BIN_EXE_postern"), &format!("{head}{words}"))
     }
 }
 
@@ -149,6 +153,44 @@ fn keys_are_made_in_a_token_and_sign_requests_certificates_and_connections_there
         output.status.success() && said.contains("1 passed"),
         "{said}"
     );
+}
+
+#[test]
+fn what_a_token_seals_does_not_open_without_it() {
+    let desk = Desk::new();
+    let master = format!("--key-file {}", desk.uri());
+    desk.crypto(&format!("{master} key generate ecdsa label curve"));
+    desk.crypto(&format!("{master} ca enroll own noconfirm"));
+    let exported = desk.crypto(&format!("{master} ca export own pkcs12 secret"));
+    assert!(exported.contains("PKCS12"), "{exported}");
+    let files = std::fs::read_dir(desk.path("state")).expect("a folder");
+    let files: Vec<_> = files.flatten().map(|file| file.file_name()).collect();
+    assert_eq!(files, ["state.redb"], "no bytes to seal with beside it");
+
+    let refused = |words: &str| {
+        let output = desk.start(
+            env!("CARGO_BIN_EXE_postern"),
+            &format!("crypto --state state {words} ca export own pkcs12 secret"),
+        );
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused("--key-file absent");
+    assert!(said.contains("absent"), "{said}");
+    // Another key of the same token is no key to this store, and none is made.
+    let other = desk
+        .uri()
+        .replace("token=postern", "token=postern;object=other");
+    let said = refused(&format!("--key-file {other}"));
+    assert!(
+        said.contains("there is no key other in token postern"),
+        "{said}"
+    );
+    desk.crypto(&format!(
+        "--state elsewhere --key-file {other} key generate ecdsa label x"
+    ));
+    let said = refused(&format!("--key-file {other}"));
+    assert!(said.contains("key curve does not open"), "{said}");
 }
 
 const STATE: &str = "POSTERN_TEST_TOKEN_STATE";

@@ -23,7 +23,7 @@ use crate::pki::settings::Enrolment;
 use crate::pki::trustpoint::{Role, State};
 use crate::pki::{Certificate, Date, Settings, Trustpoint};
 use crate::runtime::clock;
-use crate::store::{self, Store};
+use crate::store::{self, Master, Store};
 
 /// Key pairs.
 mod key;
@@ -44,9 +44,10 @@ pub struct Place {
     /// Directory of keys and certificates
     #[arg(long, value_name = "DIR", default_value = "/var/lib/postern")]
     state: PathBuf,
-    /// File that private keys are sealed with [default: master.key in the state directory]
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    /// What private keys are sealed with: a file, or `pkcs11:token=LABEL?module-path=/LIBRARY&pin-source=FILE` for a secret key in
+    /// a token [default: master.key in the state directory, or the systemd credential postern.key]
+    #[arg(long, value_name = "FILE|URI")]
+    key_file: Option<Master>,
 }
 
 /// Arguments of `crypto`.
@@ -117,7 +118,7 @@ impl Place {
 
     /// Opens the store.
     pub fn open(&self) -> Result<Store, store::Error> {
-        Store::open(&self.state, self.key_file.as_deref())
+        Store::open(&self.state, self.key_file.as_ref())
     }
 }
 
