@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use host::enrol::http::{Client, Credentials, Error, Trust};
+use host::enrol::http::{Client, Credentials, Error, Trust, fetch_signed};
 use host::pki::enrol::{Answer, Ask, Body, MAX_ANSWER_BYTES};
+use host::pki::revocation::MAX_LIST_BYTES;
 
 /// A server that answers one connection after the other with these bytes, which may hold its address, then closes; what it
 /// was asked comes back.
@@ -147,6 +148,27 @@ fn an_answer_of_ten_megabytes_is_cut_whether_it_says_so_or_not() {
         let error = exchange(&ask(format!("http://{address}/"), false)).expect_err("too long");
         let expected = format!("longer than {MAX_ANSWER_BYTES} bytes");
         assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn what_an_authority_signed_may_be_as_long_as_a_list_of_revocations() {
+    for (length, fits) in [(MAX_LIST_BYTES, true), (MAX_LIST_BYTES + 1, false)] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let answer = [head.into_bytes(), vec![b'x'; length]].concat();
+        let (address, _asked) = server(|_| vec![answer]);
+        let list = ask(format!("http://{address}/"), false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let found = runtime.expect("a runtime").block_on(fetch_signed(&list));
+        match found {
+            Ok(found) => assert!(fits && found.body.len() == length),
+            Err(error) => assert!(
+                !fits && error.to_string().contains("longer than"),
+                "{error}"
+            ),
+        }
     }
 }
 

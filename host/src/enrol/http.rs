@@ -1,6 +1,6 @@
 //! The HTTP client of enrolment: one exchange with a server that may be slow, lying or broken.
 //!
-//! Comes in: what to ask and whom to trust. Goes out: the answer, at most [`MAX_ANSWER_BYTES`] of it, within
+//! Comes in: what to ask and whom to trust. Goes out: the answer, at most [`MAX_ANSWER_BYTES`] or [`MAX_LIST_BYTES`] of it, within
 //! [`EXCHANGE_TIME`], redirects and all. A redirect leads to `http` or `https`, never from `https` to `http`, and never
 //! takes a password to another host. RFC 9110 §15.4.
 
@@ -23,6 +23,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::pki::enrol::{Answer, Ask, MAX_ANSWER_BYTES};
+use crate::pki::revocation::MAX_LIST_BYTES;
 use crate::pki::{Certificate, Key};
 
 /// How long an exchange may take, from the name of the host to the last byte.
@@ -86,6 +87,7 @@ pub struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
     authorization: Option<String>,
     limit: Duration,
+    most_bytes: usize,
 }
 
 impl Client {
@@ -105,6 +107,7 @@ impl Client {
             pool: Pool::builder(TokioExecutor::new()).build(connector),
             authorization,
             limit: EXCHANGE_TIME,
+            most_bytes: MAX_ANSWER_BYTES,
         })
     }
 
@@ -132,7 +135,7 @@ impl Client {
             let response = self.send(ask, &at, is_first).await?;
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED
             {
-                return read(&at, response).await;
+                return self.read(&at, response).await;
             }
             let location = response.headers().get(LOCATION);
             let location = location.and_then(|value| value.to_str().ok());
@@ -178,7 +181,7 @@ impl Client {
                 .into_parts();
             Ok(Response::from_parts(
                 parts,
-                Full::new(collect(&at, body).await?),
+                Full::new(self.collect(&at, body).await?),
             ))
         };
         let slow = || Error::Slow {
@@ -189,12 +192,46 @@ impl Client {
             .await
             .map_err(|_| slow())?
     }
+
+    async fn read(&self, at: &Uri, response: Response<Incoming>) -> Result<Answer, Error> {
+        let (parts, body) = response.into_parts();
+        let bytes = self.collect(at, body).await?;
+        let text = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let content_type = text(CONTENT_TYPE).unwrap_or_default();
+        let content_type = content_type.split(';').next().unwrap_or_default();
+        Ok(Answer {
+            status: parts.status.as_u16(),
+            content_type: content_type.trim().to_ascii_lowercase(),
+            retry_after: retry_after(&parts.headers),
+            body: bytes.to_vec(),
+        })
+    }
+
+    async fn collect(&self, at: &Uri, body: Incoming) -> Result<Bytes, Error> {
+        let whole = Limited::new(body, self.most_bytes).collect().await;
+        let whole = whole.map_err(|error| {
+            let text = match error.is::<http_body_util::LengthLimitError>() {
+                true => format!("the answer is longer than {} bytes", self.most_bytes),
+                false => format!("the answer breaks off: {error}"),
+            };
+            failed(at, &text)
+        })?;
+        Ok(whole.to_bytes())
+    }
 }
 
-/// Gets what an authority signed: whoever hands it over need not be trusted. Each exchange has a connection of its own,
+/// Gets what an authority signed, a list of revocations at the longest: whoever hands it over need not be trusted. Each exchange has a connection of its own,
 /// since responders that serve one at a time would wait for a spare one that a pool keeps.
 pub async fn fetch_signed(ask: &Ask) -> Result<Answer, Error> {
-    let client = Client::new(Trust::Anyone, &Credentials::default())?;
+    let client = Client {
+        most_bytes: MAX_LIST_BYTES,
+        ..Client::new(Trust::Anyone, &Credentials::default())?
+    };
     client.exchange(ask).await
 }
 
@@ -266,41 +303,10 @@ fn same_host(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && host(one) == host(other)
 }
 
-async fn read(at: &Uri, response: Response<Incoming>) -> Result<Answer, Error> {
-    let (parts, body) = response.into_parts();
-    let bytes = collect(at, body).await?;
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let content_type = text(CONTENT_TYPE).unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default();
-    Ok(Answer {
-        status: parts.status.as_u16(),
-        content_type: content_type.trim().to_ascii_lowercase(),
-        retry_after: retry_after(&parts.headers),
-        body: bytes.to_vec(),
-    })
-}
-
 /// Only the form in seconds: the other needs a clock that agrees with the server's.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok()
-}
-
-async fn collect(at: &Uri, body: Incoming) -> Result<Bytes, Error> {
-    let whole = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-    let whole = whole.map_err(|error| {
-        let text = match error.is::<http_body_util::LengthLimitError>() {
-            true => format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"),
-            false => format!("the answer breaks off: {error}"),
-        };
-        failed(at, &text)
-    })?;
-    Ok(whole.to_bytes())
 }
 
 fn failed(at: &Uri, reason: &str) -> Error {

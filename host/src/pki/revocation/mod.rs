@@ -92,6 +92,9 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// Longest list that is fetched; those of large public authorities are one or two million bytes.
+pub const MAX_LIST_BYTES: usize = 4 << 20;
+
 /// How far a clock of an authority may be ahead of ours.
 const SKEW_SECONDS: i64 = 300;
 
