@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Client, Credentials, Trust};
+use prove::Door;
 use zeroize::Zeroizing;
 
 use crate::pki::certificate::KeyKind;
@@ -65,6 +66,8 @@ pub struct Desk<'a> {
     pub open: &'a (dyn Fn() -> Result<Store, store::Error> + Sync),
     /// Says what time it is.
     pub now: &'a (dyn Fn() -> Date + Sync),
+    /// Where proofs are found.
+    pub door: &'a dyn Door,
 }
 
 /// What a person adds to the settings.
@@ -297,7 +300,7 @@ impl Begun {
             keep: &keep,
             replaced: self.before.identity.as_ref(),
         };
-        let issued = acme::issue(&errand, Arc::new(client)).await?;
+        let issued = acme::issue(&errand, Arc::new(client), desk.door).await?;
         Ok(Answered::Issued(issued))
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 pub use super::streams::Log;
+use crate::enrol::prove::Door;
 use crate::enrol::{self, Desk, Outcome, Wish};
 use crate::pki::enrol::schedule::{self, Attempts, Task};
 use crate::pki::settings::Enrolment;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub open: Box<dyn Fn() -> Result<Store, store::Error> + Send + Sync>,
     /// The store's file.
     pub file: PathBuf,
+    /// Where authorities find proofs.
+    pub door: Box<dyn Door>,
     /// What the proxies have.
     pub renewable: Renewable,
     /// Takes what happened.
@@ -172,6 +175,7 @@ impl Keeping {
         let desk = Desk {
             open: &*self.setup.open,
             now: &now,
+            door: &*self.setup.door,
         };
         let regenerates = settings.renewal.is_some_and(|own| own.regenerates);
         let wish = Wish {
@@ -223,6 +227,7 @@ impl Keeping {
             let desk = Desk {
                 open: &*self.setup.open,
                 now: &now,
+                door: &*self.setup.door,
             };
             // An authority that does not answer is asked when there is the next certificate: there is another rule.
             known.attempts.window = enrol::window(&desk, settings).await.unwrap_or_default();

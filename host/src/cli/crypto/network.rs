@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::{Confirmation, Dialogue, Place, clock_now, missing};
 use crate::cli::{Failure, Outcome, input};
+use crate::enrol::prove::MachineDoor;
 use crate::enrol::{self, Desk, Wish};
 use crate::pki::settings::{Secret, Server, Via};
 use crate::pki::{Certificate, Settings};
@@ -68,6 +69,7 @@ pub fn fetch(
     let desk = Desk {
         open: &open,
         now: &clock_now,
+        door: &MachineDoor,
     };
     let found = block_on(enrol::authorities(&desk, server))??;
     let chosen = enrol::anchor(&found, confirmation.expected.as_deref());
@@ -108,6 +110,7 @@ impl Dialogue<'_> {
         let desk = Desk {
             open: &open,
             now: &clock_now,
+            door: &MachineDoor,
         };
         let wish = Wish {
             regenerates: said.regenerates,
