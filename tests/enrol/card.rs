@@ -6,7 +6,7 @@
 //! that listens there can be what pebble finds.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::acme::{PEBBLE, Place, authenticate, start_authority, trustpoints};
 use crate::command;
@@ -73,6 +73,22 @@ impl Bench {
         Daemon::begin(command, Path::new("x.cfg"), &socket, Path::new("state")).0
     }
 
+    /// The certificate that a proxy shows outside.
+    fn shown(&self) -> String {
+        let mut client = self.lab.command(Side::Outside, "openssl");
+        client.args(["s_client", "-connect", "192.0.2.10:5269"]);
+        let output = client.stdin(Stdio::null()).output().expect("openssl");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n");
+        let shown = text
+            .split_once(begin)
+            .and_then(|(_, rest)| rest.split_once(end));
+        format!(
+            "{begin}{}{end}",
+            shown.unwrap_or_else(|| panic!("{output:?}")).0
+        )
+    }
+
     /// How many frames the card counted, by name.
     fn counted(&self, name: &str) -> u64 {
         let nic = format!("vfio-user:{}", self.lab.socket().display());
@@ -106,7 +122,7 @@ fn a_running_firewall_proves_its_name_by_a_file_at_its_own_address_and_shows_not
     assert!(text.contains("DNS:cup.example.com"), "{text}");
 
     // Nothing is to be proved now.
-    let refused = format!("TCP request discarded from outside:{GATEWAY}/");
+    let refused = format!("TCP request discarded from {GATEWAY}/");
     let mut stranger = bench.lab.command(Side::Outside, "curl");
     stranger.args(["--silent", "--max-time", "60", "http://192.0.2.1/"]);
     let mut stranger = stranger.spawn().expect("curl");
@@ -139,6 +155,42 @@ fn a_running_firewall_renews_by_a_certificate_at_a_mapped_address() {
     assert_eq!(bench.lab.card_log(), "");
 }
 
+#[test]
+fn the_shell_has_a_running_firewall_enrol_and_its_proxies_show_what_is_new_to_the_next_peer() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("SKIPPED: network namespaces need root");
+    }
+    let bench = Bench::new(OWN, PEBBLE, "acme http-01\n auto-enroll");
+    let scene = &bench.scene;
+    scene.configure(&(scene.read("x.cfg") + PROXY));
+    // A proxy serves what was there when the firewall began.
+    let daemon = bench.run();
+    daemon.await_line("The certificate of pub is there");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let daemon = bench.run();
+    let first = scene.identity("pub");
+    assert_eq!(bench.shown(), first);
+
+    let said =
+        scene.shell("enable\nconfigure terminal\ncrypto ca enroll pub regenerate noconfirm\n");
+    assert!(
+        said.contains("The firewall that runs asks for it"),
+        "{said}"
+    );
+    assert!(await_certificate(&daemon, "192.0.2.1/80"));
+    let said = scene.shell("show crypto ca trustpoints pub\n");
+    assert!(said.contains("Certificate configured."), "{said}");
+    let second = scene.identity("pub");
+    let key = |certificate: &str| {
+        scene.write("key.pem", certificate);
+        scene.run("openssl x509 -in key.pem -noout -pubkey")
+    };
+    assert_ne!(key(&first), key(&second), "`regenerate` makes a new key");
+    // The log tells it before the proxies are told.
+    while bench.shown() != second {}
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
 /// Nothing may come in from outside but to one port of a server.
 const FIREWALL: &str = "\
 interface GigabitEthernet0/0
@@ -156,4 +208,17 @@ object network server
 access-list FROM-OUTSIDE extended permit tcp any host 10.0.0.9 eq 5269
 access-list FROM-OUTSIDE extended deny ip any any
 access-group FROM-OUTSIDE in interface outside
+";
+/// That port leads to a proxy.
+const PROXY: &str = "\
+tls-proxy x_to_y
+ server trust-point pub
+ no server authenticate-client
+access-list TO-SERVER extended permit tcp any host 10.0.0.9 eq 5269
+class-map sips
+ match access-list TO-SERVER
+policy-map global_policy
+ class sips
+  inspect sip tls-proxy x_to_y
+service-policy global_policy global
 ";

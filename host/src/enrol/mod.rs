@@ -106,6 +106,11 @@ pub async fn enrol(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<
     begun.finish(desk, answered)
 }
 
+/// Leaves a request to a firewall that runs, which makes it as one that was interrupted.
+pub fn leave(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<(), Error> {
+    Begun::begin(desk, settings, wish).map(drop)
+}
+
 /// When the authority suggests to renew a certificate (RFC 9773); `None` where it has no opinion, or none to ask.
 pub async fn window(desk: &Desk<'_>, settings: &Settings) -> Result<Option<(Date, Date)>, Error> {
     let Enrolment::Network(
@@ -201,8 +206,11 @@ impl Begun {
         };
         let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
-        let waits = before.pending.as_ref().filter(|own| !own.memo.is_empty());
-        let waiting = match waits {
+        // A request that was begun with a new key keeps it, whether it waits or was interrupted.
+        let is_new_key = |label: &String| before.key_label.as_ref().is_some_and(|old| old != label);
+        let begun = before.pending.as_ref();
+        let begun = begun.filter(|own| !own.memo.is_empty() || is_new_key(&own.key_label));
+        let waiting = match begun {
             Some(pending) => store.key(&pending.key_label)?,
             None => None,
         };
