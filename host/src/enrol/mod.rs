@@ -164,7 +164,7 @@ struct Begun {
     /// As it is stored now.
     trustpoint: Trustpoint,
     key: Key,
-    /// The key was made for this.
+    /// The key was made for this, now or when it was begun before.
     is_new: bool,
     /// The authority that was confirmed.
     authority: Option<Certificate>,
@@ -185,7 +185,7 @@ enum Answered {
 impl Begun {
     fn begin(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<Self, Error> {
         let store = (desk.open)()?;
-        let before = store.trustpoint(&settings.name)?;
+        let mut before = store.trustpoint(&settings.name)?;
         let authority = before.authority.clone().filter(|known| known.is_ca);
         if authority.is_none() && !proves_authority(settings) {
             return Err(Error::Pki(pki::Error::State {
@@ -206,22 +206,16 @@ impl Begun {
         };
         let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
-        // A request that was begun with a new key keeps it, whether it waits or was interrupted.
-        let is_new_key = |label: &String| before.key_label.as_ref().is_some_and(|old| old != label);
-        let begun = before.pending.as_ref();
-        let begun = begun.filter(|own| !own.memo.is_empty() || is_new_key(&own.key_label));
-        let waiting = match begun {
-            Some(pending) => store.key(&pending.key_label)?,
-            None => None,
-        };
-        let (key, is_new) = match waiting {
-            Some(key) => (key, false),
+        let (key, is_new) = match begun(&store, &before)? {
+            Some(begun) => begun,
             None => {
                 let chosen = choose_key(&store, settings, &before, wish.regenerates)?;
                 trustpoint.begin(&chosen.0);
                 chosen
             }
         };
+        // A request that was interrupted has its second chance now: when it fails, it is over.
+        before.pending = before.pending.filter(|own| !own.memo.is_empty());
         let old_key = match before.identity {
             Some(_) => Some(store.key_of(&before)?),
             None => None,
@@ -432,6 +426,21 @@ async fn converse(
         next = protocol.answer(&answer, now())?;
     }
     Err(Error::Endless(via))
+}
+
+/// The key of a request that was begun before, if it is to be kept, and whether it was made for that request: one that
+/// waits for its authority keeps its key, and one that was interrupted keeps a new one.
+fn begun(store: &Store, trustpoint: &Trustpoint) -> Result<Option<(Key, bool)>, store::Error> {
+    let Some(pending) = &trustpoint.pending else {
+        return Ok(None);
+    };
+    let waits = !pending.memo.is_empty();
+    let old = trustpoint.key_label.as_ref();
+    let is_new = !waits && old.is_some_and(|old| *old != pending.key_label);
+    if !waits && !is_new {
+        return Ok(None);
+    }
+    Ok(store.key(&pending.key_label)?.map(|key| (key, is_new)))
 }
 
 /// The key for a certificate, and whether it is new. A certificate that is renewed keeps its key, unless a new one is
