@@ -39,11 +39,6 @@ fn emit(out: &Path, what: &[&str]) -> Result<String> {
         "--test",
         "record_order",
     ]))?;
-    capture(
-        command(target().join("debug/emit"))
-            .args(what)
-            .arg("--out")
-            .arg(out),
-    )?;
+    capture(command(target().join("debug/emit")).args(what).arg("--out").arg(out))?;
     fs::read_to_string(out).map_err(at(out))
 }
