@@ -164,24 +164,6 @@ fn est_survives_a_kill_between_request_and_certificate() {
         enrolled.contains("    Certificate configured.\n"),
         "{enrolled}"
     );
-    // And once more: when the second attempt is refused, nothing is left of either.
-    let keys = || {
-        let postern = env!("CARGO_BIN_EXE_postern");
-        scene.run(&format!(
-            "{postern} show --state state crypto key mypubkey ecdsa"
-        ))
-    };
-    let before = (scene.stored(), keys());
-    scene.write("hold", "simplereenroll");
-    scene.killed("ca enroll pub regenerate noconfirm", || {
-        assert_eq!(line(&mut server), "held");
-    });
-    assert_ne!(keys(), before.1);
-    let nobody = scene.read("x.cfg").replace("127.0.0.1", "127.0.0.2");
-    scene.configure(&nobody);
-    let refused = scene.crypto("ca enroll pub noconfirm");
-    assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert_eq!((scene.stored(), keys()), before);
 }
 
 fn public_key(scene: &Scene, certificate: &str) -> String {

@@ -5,12 +5,9 @@ use crate::pki::key::{DEFAULT_LABEL, Wanted};
 use crate::pki::{self, Key, Settings, Trustpoint};
 use crate::store::{self, Store};
 
-/// The key of a request that was begun before, if it is to be kept, and whether it was made for that request: one that
-/// waits for its authority keeps its key, and one that was interrupted keeps a new one.
-pub(super) fn begun(
-    store: &Store,
-    trustpoint: &Trustpoint,
-) -> Result<Option<(Key, bool)>, store::Error> {
+/// The key of a request that was begun before, if it is to be kept: one that waits for its authority keeps its key, and one
+/// that was interrupted keeps a new one.
+pub(super) fn begun(store: &Store, trustpoint: &Trustpoint) -> Result<Option<Key>, store::Error> {
     let Some(pending) = &trustpoint.pending else {
         return Ok(None);
     };
@@ -20,7 +17,7 @@ pub(super) fn begun(
     if !waits && !is_new {
         return Ok(None);
     }
-    Ok(store.key(&pending.key_label)?.map(|key| (key, is_new)))
+    store.key(&pending.key_label)
 }
 
 /// The key for a certificate, and whether it is new. A certificate that is renewed keeps its key, unless a new one is

@@ -207,16 +207,20 @@ impl Begun {
         };
         let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
+        // What may have been left to a firewall is over when it fails, and its key goes: it is asked for anew by whoever
+        // wants it. Other requests stay known.
+        let is_left = settings.proves_at_a_port();
         let (key, is_new) = match key::begun(&store, &before)? {
-            Some(begun) => begun,
+            Some(key) => (key, is_left),
             None => {
                 let chosen = choose_key(&store, settings, &before, wish.regenerates)?;
                 trustpoint.begin(&chosen.0);
                 chosen
             }
         };
-        // A request that was interrupted has its second chance now: when it fails, it is over.
-        before.pending = before.pending.filter(|own| !own.memo.is_empty());
+        if is_left {
+            before.pending = None;
+        }
         let old_key = match before.identity {
             Some(_) => Some(store.key_of(&before)?),
             None => None,
