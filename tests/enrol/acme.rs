@@ -1,6 +1,7 @@
 //! ACME against Debian's `pebble`, which looks for every proof.
 
 use std::io::{Read, Write};
+use std::process::Command;
 
 use crate::scene::{Scene, await_answer, script};
 
@@ -11,48 +12,80 @@ fn scene(acme: &str) -> Scene {
 
 fn scene_of(pebble_settings: &str, acme: &str) -> Scene {
     let mut scene = Scene::new("");
+    let place = Place {
+        address: "127.0.0.1",
+        names_lead_to: "127.0.0.1",
+        enter: &|scene, program| scene.program(program),
+    };
+    start_authority(&mut scene, &place, pebble_settings);
+    scene.configure(&trustpoints("127.0.0.1", acme));
+    authenticate(&scene);
+    scene
+}
+
+/// Where an authority and its name server are.
+pub struct Place<'a> {
+    /// Its address, as the firewall's machine reaches it.
+    pub address: &'a str,
+    /// Where all names lead to.
+    pub names_lead_to: &'a str,
+    /// Runs a program there.
+    pub enter: &'a dyn Fn(&Scene, &str) -> Command,
+}
+
+/// Starts an authority that checks, and a name server; waits until they answer.
+pub fn start_authority(scene: &mut Scene, place: &Place<'_>, pebble_settings: &str) {
+    let address = place.address;
     scene.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout web-ca.key -out web-ca.pem -subj /CN=web -days 30");
     scene.run(
         "openssl req -newkey rsa:2048 -nodes -keyout web.key -out web.csr -subj /CN=web-server",
     );
     scene.write(
         "web.ext",
-        "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
+        &format!("subjectAltName=IP:{address}\nbasicConstraints=CA:FALSE\n"),
     );
     scene.run("openssl x509 -req -in web.csr -CA web-ca.pem -CAkey web-ca.key -extfile web.ext -days 30 -out web.pem");
-    scene.write("pebble.json", pebble_settings);
-    let mut names = scene.program("pebble-challtestsrv");
-    names.args(["-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"]);
+    scene.write(
+        "pebble.json",
+        &pebble_settings.replace("127.0.0.1", address),
+    );
+    let mut names = (place.enter)(scene, "pebble-challtestsrv");
+    names.args(["-defaultIPv6", "", "-defaultIPv4", place.names_lead_to]);
     names.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
     scene.serve_quietly(names);
-    let mut pebble = scene.program("pebble");
+    let mut pebble = (place.enter)(scene, "pebble");
     pebble
         .args(["-config", "pebble.json", "-dnsserver", "127.0.0.1:8053"])
         .env("PEBBLE_VA_NOSLEEP", "1")
-        .env("PEBBLE_WFE_NONCEREJECT", "0");
+        .env("PEBBLE_WFE_NONCEREJECT", "0")
+        // Otherwise it looks at what it has found once every other time only.
+        .env("PEBBLE_AUTHZREUSE", "0");
     scene.serve_quietly(pebble);
-    for url in [
-        "http://127.0.0.1:8055/",
-        "https://127.0.0.1:15000/",
-        "https://127.0.0.1:14000/",
-    ] {
-        await_answer(&scene, url);
+    for (scheme, port) in [("http", 8055), ("https", 15000), ("https", 14000)] {
+        await_answer(scene, &format!("{scheme}://{address}:{port}/"));
     }
-    let root = scene.run(
-        "curl --silent --show-error --fail --cacert web-ca.pem https://127.0.0.1:15000/roots/0",
-    );
-    scene.write("root.pem", &root);
-    scene.configure(&format!(
-        "crypto ca trustpoint web\n enrollment terminal\n\
-         crypto ca trustpoint pub\n enrollment protocol acme url https://127.0.0.1:14000/dir\n \
-         fqdn cup.example.com\n keypair k ecdsa 256\n {acme}\n"
+    let root = scene.run(&format!(
+        "curl --silent --show-error --fail --cacert web-ca.pem https://{address}:15000/roots/0"
     ));
+    scene.write("root.pem", &root);
+}
+
+/// The trustpoint that is enrolled, and the one that vouches for the authority's own server.
+pub fn trustpoints(address: &str, acme: &str) -> String {
+    format!(
+        "crypto ca trustpoint web\n enrollment terminal\n\
+         crypto ca trustpoint pub\n enrollment protocol acme url https://{address}:14000/dir\n \
+         fqdn cup.example.com\n keypair k ecdsa 256\n {acme}\n"
+    )
+}
+
+/// Takes both authorities' certificates.
+pub fn authenticate(scene: &Scene) {
     for (name, file) in [("web", "web-ca.pem"), ("pub", "root.pem")] {
         let pasted = scene.read(file);
         let taken = scene.crypto_reading(&pasted, &format!("ca authenticate {name} nointeractive"));
         assert_eq!(taken.code, Some(0), "{taken:?}");
     }
-    scene
 }
 
 #[track_caller]
@@ -168,7 +201,8 @@ fn acme_binds_an_account_that_the_authority_knows_and_keeps_it() {
     enrols(&scene);
 }
 
-const PEBBLE: &str = r#"{"pebble": {
+/// An authority's settings; its address takes the place of that of the loopback.
+pub const PEBBLE: &str = r#"{"pebble": {
   "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
   "certificate": "web.pem", "privateKey": "web.key", "httpPort": 80, "tlsPort": 443,
   "ocspResponderURL": "", "externalAccountBindingRequired": false}}"#;

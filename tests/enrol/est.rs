@@ -53,10 +53,7 @@ fn est_enrols_with_a_password_and_renews_with_the_certificate() {
     scene.done("ca enroll pub regenerate noconfirm");
     let second = scene.identity("pub");
     assert_ne!(first, second);
-    let key = |certificate: &str| {
-        scene.write("key.pem", certificate);
-        scene.run("openssl x509 -in key.pem -noout -pubkey")
-    };
+    let key = |certificate: &str| public_key(&scene, certificate);
     assert_ne!(key(&first), key(&second), "the key is a new one");
 }
 
@@ -156,10 +153,20 @@ fn est_survives_a_kill_between_request_and_certificate() {
     assert_eq!(scene.identity("pub"), first);
     scene.write("hold", "");
     scene.done("ca enroll pub noconfirm");
-    assert_ne!(scene.identity("pub"), first);
+    let second = scene.identity("pub");
+    assert_ne!(
+        public_key(&scene, &second),
+        public_key(&scene, &first),
+        "a request that was interrupted keeps its key"
+    );
     let enrolled = scene.show("trustpoints pub");
     assert!(
         enrolled.contains("    Certificate configured.\n"),
         "{enrolled}"
     );
+}
+
+fn public_key(scene: &Scene, certificate: &str) -> String {
+    scene.write("key.pem", certificate);
+    scene.run("openssl x509 -in key.pem -noout -pubkey")
 }

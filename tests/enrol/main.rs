@@ -7,6 +7,14 @@
 #[allow(dead_code, reason = "other tests start cards")]
 mod command;
 
+#[path = "../lab/daemon.rs"]
+#[allow(dead_code, reason = "the tests of the lab use all of it")]
+mod daemon;
+
+#[path = "../support/lab.rs"]
+#[allow(dead_code, reason = "the tests of the lab use all of it")]
+mod lab;
+
 #[path = "../tls/network.rs"]
 #[allow(dead_code, reason = "the tests of the proxy use all of it")]
 mod network;
@@ -17,6 +25,7 @@ mod peers;
 
 mod acme;
 mod bad;
+mod card;
 mod cmp;
 mod est;
 mod renewal;

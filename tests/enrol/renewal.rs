@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use host::config;
+use host::enrol::prove::MachineDoor;
 use host::enrol::{self, Desk as EnrolDesk, Outcome, Wish};
 use host::pki::{Certificate, Date, Settings, Trustpoint};
 use host::punt::Event;
@@ -16,7 +17,7 @@ use host::runtime::clock::Clock;
 use host::runtime::renewal::{self, Keeper};
 use host::store::{Store, file_in};
 use host::tcp::adapter::Setup;
-use host::tcp::{Adapter, Assigned, Secured};
+use host::tcp::{Adapter, Assigned, Duty, Secured};
 use host::tls::keys::{Identity, Renewable};
 use host::tls::limits::{Application, Limits, PROFILES};
 use host::tls::proxy::Parts;
@@ -81,6 +82,7 @@ fn enrolled(folder: &Path, port: u16) -> (Settings, Trustpoint) {
     let desk = EnrolDesk {
         open: &open,
         now: &now,
+        door: &MachineDoor,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -118,7 +120,7 @@ fn adapter(proxy: Arc<Proxy>) -> Adapter {
         address,
     };
     let assign = move |from: SocketAddr, to: SocketAddr| {
-        Some(Assigned {
+        Some(Duty::Carry(Assigned {
             tls: Some(Secured {
                 proxy: proxy.clone(),
                 application: Application::PresenceFederation,
@@ -126,7 +128,7 @@ fn adapter(proxy: Arc<Proxy>) -> Adapter {
             dialler: place("outside", from),
             dialled: place("inside", to),
             inspect: Box::new(PassThrough),
-        })
+        }))
     };
     let setup = Setup {
         clock: Clock::start(),
@@ -208,6 +210,7 @@ fn a_renewal_is_shown_to_the_next_peer_and_the_session_before_it_goes_on() {
         settings: vec![settings],
         open: Box::new(open),
         file: file_in(&state),
+        door: Box::new(MachineDoor),
         renewable: Renewable {
             identities: vec![identity.clone()],
             ..Renewable::default()

@@ -83,6 +83,11 @@ impl Scene {
         command
     }
 
+    /// The process that holds the network.
+    pub fn process(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// Starts a server; returns what it says.
     pub fn serve(&mut self, command: Command) -> BufReader<ChildStdout> {
         let server = self.start(command, Stdio::piped());

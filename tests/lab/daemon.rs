@@ -1,7 +1,7 @@
 //! `postern run` as a child process, and what it says.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Daemon {
     process: Child,
     lines: Receiver<String>,
-    state: Arc<TempDir>,
+    state: PathBuf,
+    /// Where the state is, if that is to go.
+    _folder: Option<Arc<TempDir>>,
 }
 
 impl Daemon {
@@ -35,13 +37,26 @@ impl Daemon {
         state: Arc<TempDir>,
         words: &[&str],
     ) -> (Self, Vec<String>) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_postern"))
-            .args(["run", "--config"])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+        command.arg("run").args(words);
+        let (mut daemon, said) = Self::begin(command, config, socket, state.path());
+        daemon._folder = Some(state);
+        (daemon, said)
+    }
+
+    /// The same, by a command that begins with `postern run`.
+    pub fn begin(
+        mut command: Command,
+        config: &Path,
+        socket: &Path,
+        state: &Path,
+    ) -> (Self, Vec<String>) {
+        let mut process = command
+            .arg("--config")
             .arg(config)
             .args(["--nic", &format!("vfio-user:{}", socket.display())])
             .arg("--state")
-            .arg(state.path())
-            .args(words)
+            .arg(state)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program");
@@ -56,7 +71,8 @@ impl Daemon {
         let daemon = Self {
             process,
             lines,
-            state,
+            state: state.to_owned(),
+            _folder: None,
         };
         let said = daemon.await_line("postern: running on");
         (daemon, said)
@@ -78,7 +94,7 @@ impl Daemon {
 
     /// `postern show …`.
     pub fn show(&self, words: &str) -> Answer {
-        let state = self.state.path().display().to_string();
+        let state = self.state.display().to_string();
         let head = ["show", "--state", &state];
         postern(head.into_iter().chain(words.split(' ')))
     }

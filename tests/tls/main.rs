@@ -24,7 +24,7 @@ use host::show::Format;
 use host::show::question::Detail;
 use host::show::tls::sessions;
 use host::tcp::adapter::Setup;
-use host::tcp::{Adapter, Assigned, Secured};
+use host::tcp::{Adapter, Assigned, Duty, Secured};
 use host::tls::keys::Identity;
 use host::tls::limits::{Application, Limits, PROFILES};
 use host::tls::proxy::Parts;
@@ -78,7 +78,7 @@ impl Scene {
             address,
         };
         let assign = move |from: SocketAddr, to: SocketAddr| {
-            Some(Assigned {
+            Some(Duty::Carry(Assigned {
                 tls: (to.port() == 5061).then(|| Secured {
                     proxy: proxy.clone(),
                     application: Application::PresenceFederation,
@@ -86,7 +86,7 @@ impl Scene {
                 dialler: place("outside", from),
                 dialled: place("inside", to),
                 inspect: Box::new(PassThrough),
-            })
+            }))
         };
         let adapter = Adapter::start(Setup {
             clock: Clock::start(),

@@ -176,6 +176,7 @@ pub const PEERS: &[Requirement] = &[
 /// Authorities' servers that certificates are asked of.
 pub const AUTHORITIES: &[Requirement] = &[
     IP,
+    SYSCTL,
     Program {
         package: "openssl",
         program: "openssl",

@@ -83,7 +83,9 @@ enum Topic {
 enum Ca {
     /// Take an authority's certificate, or one peer's own: `[fingerprint HEX] [nointeractive]`
     Authenticate(Words),
-    /// Get a certificate: `[regenerate] [shared-secret VALUE | signing-certificate TRUSTPOINT] [noconfirm]`
+    /// Get a certificate: `[regenerate] [shared-secret VALUE | signing-certificate TRUSTPOINT] [noconfirm]`. What an ACME
+    /// server looks for is shown at ports 80 and 443 of this machine; with `auto-enroll` in the trustpoint a firewall that runs
+    /// with the state directory asks instead, and shows it at addresses of the card
     Enroll(Words),
     /// Take a certificate or a file: `certificate [nointeractive]` or `pkcs12 PASSPHRASE [nointeractive]`
     Import(Words),

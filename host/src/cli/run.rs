@@ -16,11 +16,13 @@ use crate::config::ast::Config;
 use crate::config::{self, Severity};
 use crate::control::desk::Desk;
 use crate::control::server::Control;
+use crate::enrol::prove::{Door, MachineDoor};
 use crate::pki::Settings;
 use crate::policy::model::ClassId;
 use crate::policy::{self, Capacity, FitReport, Model};
 use crate::runtime;
 use crate::runtime::clock::{self, Clock};
+use crate::runtime::door::CardDoor;
 use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
 use crate::runtime::questions;
@@ -125,8 +127,7 @@ fn serve(
     let (device, _child) = arguments.nic.open(&wiring)?;
     let overview = proxies.as_ref().map(|link| link.overview().clone());
     let renewable = overview.as_ref().map(|own| own.renewable.clone());
-    let keeper = keep_certificates(arguments, &config, renewable.unwrap_or_default());
-    let keeper = keeper.map_err(runtime::Error::Wait)?;
+    let stand = proxies.as_ref().map(|link| link.stand().clone());
     let names = arguments.dry_run.iter();
     let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
     let mut live = Live::start(
@@ -146,6 +147,17 @@ fn serve(
     }
     let (asker, questions) = questions::channel().map_err(runtime::Error::Wait)?;
     live.answer(questions);
+    let door: Box<dyn Door> = match stand {
+        Some(stand) => Box::new(CardDoor {
+            slow_path: live.shared(),
+            runtime: asker.clone(),
+            stand,
+        }),
+        // Nobody will ask for it.
+        None => Box::new(MachineDoor),
+    };
+    let keeper = keep_certificates(arguments, &config, door, renewable.unwrap_or_default());
+    let keeper = keeper.map_err(runtime::Error::Wait)?;
     let desk = Desk {
         config: Arc::new(config),
         model,
@@ -161,6 +173,8 @@ fn serve(
     tell_start(&mut live, &arguments.nic);
     live.run(|| clock.now(), stop)?;
     drop((control, keeper));
+    // What they have closed the card is told.
+    live.turn(clock.now())?;
     for (reason, frames) in live.refused() {
         eprintln!("postern: {frames} frames did not reach the card: {reason}");
     }
@@ -174,6 +188,7 @@ fn serve(
 fn keep_certificates(
     arguments: &Arguments,
     config: &Config,
+    door: Box<dyn Door>,
     renewable: Renewable,
 ) -> std::io::Result<Option<Keeper>> {
     let (settings, _) = Settings::all(config);
@@ -185,6 +200,7 @@ fn keep_certificates(
         settings,
         file: place.file(),
         open: Box::new(move || place.open()),
+        door,
         renewable,
         log: Arc::new(|event: &crate::punt::Event| eprintln!("{event}")),
     };

@@ -29,6 +29,11 @@ pub enum Error {
     Refused(String),
 }
 
+/// Whether a firewall runs with a state directory.
+pub fn is_running(directory: &Path) -> bool {
+    UnixStream::connect(directory.join(SOCKET)).is_ok()
+}
+
 /// Asks for the answer to one command.
 pub fn ask(directory: &Path, format: Format, command: &str) -> Result<String, Error> {
     let stream = UnixStream::connect(directory.join(SOCKET));

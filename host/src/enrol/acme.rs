@@ -18,7 +18,7 @@ use instant_acme::{
 use zeroize::Zeroizing;
 
 use super::http::Client;
-use super::prove::{Proof, Stage};
+use super::prove::{Door, Proof, Stage, fault};
 use crate::pki::enrol::cms;
 use crate::pki::settings::{Challenge, Server};
 use crate::pki::{self, Certificate, Date, Key, Settings, request};
@@ -39,19 +39,17 @@ pub struct Errand<'a> {
     pub replaced: Option<&'a Certificate>,
 }
 
-/// Gets a certificate.
+/// Gets a certificate. Who is to see a file or a certificate as proof finds it behind a door.
 pub async fn issue(
     errand: &Errand<'_>,
     client: Arc<Client>,
+    door: &dyn Door,
 ) -> Result<Vec<Certificate>, super::Error> {
     let named = Named::of(errand.settings)?;
     let account = open_account(errand, client).await?;
     let mut order = place(&account, errand, &named).await?;
-    let result = fulfil(&mut order, errand, &named).await;
-    match result {
-        Ok(text) => Ok(cms::certificates_of(text.as_bytes())?),
-        Err(error) => Err(error),
-    }
+    let text = fulfil(&mut order, errand, &named, door).await?;
+    Ok(cms::certificates_of(text.as_bytes())?)
 }
 
 /// When the authority suggests to renew a certificate (RFC 9773), if it says.
@@ -126,8 +124,9 @@ async fn fulfil(
     order: &mut Order,
     errand: &Errand<'_>,
     named: &Named,
+    door: &dyn Door,
 ) -> Result<String, super::Error> {
-    let mut stage = Stage::default();
+    let mut stage = Stage::new(door);
     let proved = prove(order, &errand.settings.challenge, &mut stage).await;
     let ready = match proved {
         Ok(()) => await_ready(order).await,
@@ -142,7 +141,11 @@ async fn fulfil(
 
 /// Sets up proof of every name that the authority does not know to be ours. One after the other, since each proof takes
 /// the place of the one before.
-async fn prove(order: &mut Order, way: &Challenge, stage: &mut Stage) -> Result<(), super::Error> {
+async fn prove(
+    order: &mut Order,
+    way: &Challenge,
+    stage: &mut Stage<'_>,
+) -> Result<(), super::Error> {
     for at in 0..order.state().authorizations.len() {
         let mut all = order.authorizations();
         for _ in 0..at {
@@ -183,7 +186,7 @@ async fn await_decision(order: &mut Order, at: usize) -> Result<(), super::Error
 async fn prove_one(
     authorization: AuthorizationHandle<'_>,
     way: &Challenge,
-    stage: &mut Stage,
+    stage: &mut Stage<'_>,
 ) -> Result<(), super::Error> {
     let mut authorization = authorization;
     let identifier = authorization.identifier().to_string();
@@ -291,13 +294,6 @@ impl HttpClient for Http {
 
 fn failed(error: instant_acme::Error) -> super::Error {
     fault(error.to_string())
-}
-
-fn fault(reason: String) -> super::Error {
-    super::Error::Pki(pki::Error::Enrol {
-        protocol: "ACME",
-        reason,
-    })
 }
 
 /// How often it is asked whether a proof was found, and how many times.

@@ -6,6 +6,8 @@
 
 /// The HTTP client.
 pub mod http;
+/// The key for a certificate.
+mod key;
 /// ACME.
 pub mod acme;
 /// Proof that a name is ours.
@@ -15,14 +17,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Client, Credentials, Trust};
+pub use key::choose_key;
+use prove::Door;
 use zeroize::Zeroizing;
 
-use crate::pki::certificate::KeyKind;
 use crate::pki::enrol::cmp::Cmp;
 use crate::pki::enrol::est::Est;
 use crate::pki::enrol::scep::Scep;
 use crate::pki::enrol::{Identity, Next, Order, Proof, Protocol};
-use crate::pki::key::{DEFAULT_LABEL, Wanted};
 use crate::pki::settings::{Enrolment, Secret, Server, Via};
 use crate::pki::trustpoint::judged;
 use crate::pki::{self, Certificate, Date, Key, Settings, Trustpoint};
@@ -65,6 +67,8 @@ pub struct Desk<'a> {
     pub open: &'a (dyn Fn() -> Result<Store, store::Error> + Sync),
     /// Says what time it is.
     pub now: &'a (dyn Fn() -> Date + Sync),
+    /// Where proofs are found.
+    pub door: &'a dyn Door,
 }
 
 /// What a person adds to the settings.
@@ -101,6 +105,11 @@ pub async fn enrol(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<
     let begun = Begun::begin(desk, settings, wish)?;
     let answered = begun.ask(desk, settings, server).await;
     begun.finish(desk, answered)
+}
+
+/// Leaves a request to a firewall that runs, which makes it as one that was interrupted.
+pub fn leave(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<(), Error> {
+    Begun::begin(desk, settings, wish).map(drop)
 }
 
 /// When the authority suggests to renew a certificate (RFC 9773); `None` where it has no opinion, or none to ask.
@@ -156,7 +165,7 @@ struct Begun {
     /// As it is stored now.
     trustpoint: Trustpoint,
     key: Key,
-    /// The key was made for this.
+    /// The key was made for this, now or when it was begun before.
     is_new: bool,
     /// The authority that was confirmed.
     authority: Option<Certificate>,
@@ -177,7 +186,7 @@ enum Answered {
 impl Begun {
     fn begin(desk: &Desk<'_>, settings: &Settings, wish: &Wish) -> Result<Self, Error> {
         let store = (desk.open)()?;
-        let before = store.trustpoint(&settings.name)?;
+        let mut before = store.trustpoint(&settings.name)?;
         let authority = before.authority.clone().filter(|known| known.is_ca);
         if authority.is_none() && !proves_authority(settings) {
             return Err(Error::Pki(pki::Error::State {
@@ -198,19 +207,20 @@ impl Begun {
         };
         let trusted = trusted(&store)?;
         let mut trustpoint = before.clone();
-        let waits = before.pending.as_ref().filter(|own| !own.memo.is_empty());
-        let waiting = match waits {
-            Some(pending) => store.key(&pending.key_label)?,
-            None => None,
-        };
-        let (key, is_new) = match waiting {
-            Some(key) => (key, false),
+        // What may have been left to a firewall is over when it fails, and its key goes: it is asked for anew by whoever
+        // wants it. Other requests stay known.
+        let is_left = settings.proves_at_a_port();
+        let (key, is_new) = match key::begun(&store, &before)? {
+            Some(key) => (key, is_left),
             None => {
                 let chosen = choose_key(&store, settings, &before, wish.regenerates)?;
                 trustpoint.begin(&chosen.0);
                 chosen
             }
         };
+        if is_left {
+            before.pending = None;
+        }
         let old_key = match before.identity {
             Some(_) => Some(store.key_of(&before)?),
             None => None,
@@ -297,7 +307,7 @@ impl Begun {
             keep: &keep,
             replaced: self.before.identity.as_ref(),
         };
-        let issued = acme::issue(&errand, Arc::new(client)).await?;
+        let issued = acme::issue(&errand, Arc::new(client), desk.door).await?;
         Ok(Answered::Issued(issued))
     }
 
@@ -421,56 +431,6 @@ async fn converse(
         next = protocol.answer(&answer, now())?;
     }
     Err(Error::Endless(via))
-}
-
-/// The key for a certificate, and whether it is new. A certificate that is renewed keeps its key, unless a new one is
-/// wanted; otherwise it is the key that the trustpoint names, or the one for all that name none.
-pub fn choose_key(
-    store: &Store,
-    settings: &Settings,
-    trustpoint: &Trustpoint,
-    regenerates: bool,
-) -> Result<(Key, bool), store::Error> {
-    if let Some(label) = trustpoint
-        .key_label
-        .as_deref()
-        .filter(|_| trustpoint.identity.is_some())
-    {
-        let old = store.named(label)?;
-        if !regenerates {
-            return Ok((old, false));
-        }
-        if old.uri().is_some() {
-            return Err(store::Error::Pki(pki::Error::Key(
-                "no key is made in a token by itself: `postern crypto key --token` makes one, and `keypair` names it",
-            )));
-        }
-        let mut label = Trustpoint::next_key_label(label);
-        while store.key(&label)?.is_some() {
-            label = Trustpoint::next_key_label(&label);
-        }
-        return Ok((Key::generate(&label, like(&old))?, true));
-    }
-    let label = settings.key_label.as_deref().unwrap_or(DEFAULT_LABEL);
-    let wanted = match &settings.key_label {
-        Some(_) => settings.key_wanted,
-        None => Some(Wanted::Rsa(2048)),
-    };
-    match (store.key(label)?, wanted) {
-        (Some(key), _) => Ok((key, false)),
-        (None, Some(wanted)) => Ok((Key::generate(label, wanted)?, true)),
-        (None, None) => Err(store::Error::NoKey(label.to_owned())),
-    }
-}
-
-/// A key of the same kind.
-fn like(key: &Key) -> Wanted {
-    match key.kind() {
-        KeyKind::Ecdsa(bits) => Wanted::Ecdsa(u32::try_from(bits).unwrap_or(256)),
-        KeyKind::Ed25519 => Wanted::Ed25519,
-        KeyKind::Rsa(bits @ (3072 | 4096)) => Wanted::Rsa(u32::try_from(bits).unwrap_or(2048)),
-        _ => Wanted::Rsa(2048),
-    }
 }
 
 fn no_authorities(via: Via) -> Error {

@@ -1,11 +1,12 @@
 //! Proof that a name is ours, for whoever looks: a file (RFC 8555 §8.3), a certificate (RFC 8737), a record (RFC 8555 §8.4).
 //!
-//! Comes in: what is to be found. It is there until [`Stage::clear`], or until the stage is dropped; records only the
-//! former takes away, since a program does it.
+//! Comes in: what is to be found, and the door behind which whoever looks finds it. It is there until [`Stage::clear`], or
+//! until the stage is dropped; records only the former takes away, since a program does it.
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -17,6 +18,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -50,41 +52,151 @@ pub enum Proof {
     },
 }
 
-/// Where proofs are shown.
-#[derive(Default)]
-pub struct Stage {
-    shown: Vec<JoinHandle<()>>,
-    records: Vec<(String, String, String)>,
+/// A way in for whoever looks for a proof.
+pub trait Door: Send + Sync {
+    /// Opens a TCP port of ours.
+    fn open(&self, port: u16) -> Opening<'_>;
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for task in &self.shown {
-            task.abort();
+/// A door that is being opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Open, super::Error>> + Send + 'a>>;
+
+/// A door that is open.
+pub struct Open {
+    /// Where it leads.
+    pub stand: Stand,
+    /// Closes it when it is dropped.
+    pub closes: Box<dyn Send>,
+}
+
+/// Where one proof at a time is shown to those who come in.
+#[derive(Clone)]
+pub struct Stand {
+    shown: Arc<Mutex<Option<Arc<Shown>>>>,
+    /// For those who look: sessions of a proxy need descriptors too.
+    room: Arc<Semaphore>,
+}
+
+impl Default for Stand {
+    fn default() -> Self {
+        Self {
+            shown: Arc::default(),
+            room: Arc::new(Semaphore::new(MOST_LOOKERS)),
         }
     }
 }
 
-impl Stage {
-    /// Shows a proof. A second one of the same kind takes the place of the first: they are looked at one by one.
+/// What they see.
+enum Shown {
+    File { wanted: String, text: String },
+    Certificate(TlsAcceptor),
+}
+
+impl Stand {
+    fn place(&self, shown: Option<Shown>) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown.map(Arc::new);
+    }
+
+    /// Shows what there is to somebody who has come in. Whoever is slow or breaks off gets nothing.
+    pub async fn show_to(&self, stream: TcpStream) {
+        let shown = self
+            .shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (Some(shown), Ok(_place)) = (shown, self.room.try_acquire()) else {
+            return;
+        };
+        let looked = async {
+            match &*shown {
+                Shown::File { wanted, text } => answer(stream, wanted, text).await,
+                Shown::Certificate(acceptor) => acceptor.accept(stream).await?.shutdown().await,
+            }
+        };
+        let _ = tokio::time::timeout(LOOK_TIME, looked).await;
+    }
+}
+
+/// The machine's own ports, for a command without a firewall.
+pub struct MachineDoor;
+
+impl Door for MachineDoor {
+    fn open(&self, port: u16) -> Opening<'_> {
+        Box::pin(async move {
+            let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await;
+            let listener = listener
+                .map_err(|error| fault(format!("port {port} cannot be listened on: {error}")))?;
+            let stand = Stand::default();
+            let closes = Box::new(Listening(tokio::spawn(listen(listener, stand.clone()))));
+            Ok(Open { stand, closes })
+        })
+    }
+}
+
+async fn listen(listener: TcpListener, stand: Stand) {
+    loop {
+        // A connection that was given up before it was taken is no reason to stop.
+        if let Ok((stream, _)) = listener.accept().await {
+            stand.show_to(stream).await;
+        }
+    }
+}
+
+struct Listening(JoinHandle<()>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Where proofs of one order are shown.
+pub struct Stage<'a> {
+    door: &'a dyn Door,
+    open: Option<Open>,
+    records: Vec<(String, String, String)>,
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if let Some(open) = &self.open {
+            open.stand.place(None);
+        }
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// Nothing is shown. Files and certificates will be found behind a door.
+    pub fn new(door: &'a dyn Door) -> Self {
+        Self {
+            door,
+            open: None,
+            records: Vec::new(),
+        }
+    }
+
+    /// Shows a proof. A second one takes the place of the first: they are looked at one by one, and an order names one
+    /// kind.
     pub async fn show(&mut self, proof: Proof) -> Result<(), super::Error> {
-        match proof {
+        let (port, shown) = match proof {
             Proof::File { token, text } => {
-                let listener = self.listen(HTTP_PORT).await?;
-                self.shown
-                    .push(tokio::spawn(serve_file(listener, token, text)));
+                let wanted = format!("GET /.well-known/acme-challenge/{token} HTTP/1.1");
+                (HTTP_PORT, Shown::File { wanted, text })
             }
             Proof::Certificate { name, digest } => {
-                let acceptor = acceptor(&name, &digest)?;
-                let listener = self.listen(HTTPS_PORT).await?;
-                self.shown
-                    .push(tokio::spawn(serve_certificate(listener, acceptor)));
+                (HTTPS_PORT, Shown::Certificate(acceptor(&name, &digest)?))
             }
             Proof::Record { hook, name, value } => {
                 run(&hook, "set", &name, &value).await?;
                 self.records.push((hook, name, value));
+                return Ok(());
             }
-        }
+        };
+        let open = match &mut self.open {
+            Some(open) => open,
+            closed => closed.insert(self.door.open(port).await?),
+        };
+        open.stand.place(Some(shown));
         Ok(())
     }
 
@@ -94,29 +206,6 @@ impl Stage {
             run(&hook, "clear", &name, &value).await?;
         }
         Ok(())
-    }
-
-    async fn listen(&mut self, port: u16) -> Result<TcpListener, super::Error> {
-        for task in self.shown.drain(..) {
-            task.abort();
-            // It ends at its next step; the port is free when it has.
-            let _ = task.await;
-        }
-        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
-            .await
-            .map_err(|error| fault(format!("port {port} cannot be listened on: {error}")))
-    }
-}
-
-async fn serve_file(listener: TcpListener, token: String, text: String) {
-    let wanted = format!("GET /.well-known/acme-challenge/{token} HTTP/1.1");
-    loop {
-        // A connection that was given up before it was taken is no reason to stop.
-        if let Ok((stream, _)) = listener.accept().await {
-            let answered = answer(stream, &wanted, &text);
-            // Whoever is slow or breaks off gets nothing.
-            let _ = tokio::time::timeout(LOOK_TIME, answered).await;
-        }
     }
 }
 
@@ -143,18 +232,6 @@ async fn answer(stream: TcpStream, wanted: &str, text: &str) -> io::Result<()> {
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
-}
-
-async fn serve_certificate(listener: TcpListener, acceptor: TlsAcceptor) {
-    loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            let shown = async {
-                let mut stream = acceptor.accept(stream).await?;
-                stream.shutdown().await
-            };
-            let _ = tokio::time::timeout(LOOK_TIME, shown).await;
-        }
-    }
 }
 
 /// RFC 8737 §3: a certificate signed by its own key, for `acme-tls/1` alone.
@@ -198,7 +275,8 @@ async fn run(hook: &str, verb: &str, name: &str, value: &str) -> Result<(), supe
     )))
 }
 
-fn fault(reason: String) -> super::Error {
+/// What is wrong with an enrolment by ACME.
+pub fn fault(reason: String) -> super::Error {
     super::Error::Pki(pki::Error::Enrol {
         protocol: "ACME",
         reason,
@@ -209,6 +287,8 @@ fn fault(reason: String) -> super::Error {
 const HTTP_PORT: u16 = 80;
 /// RFC 8737 §3.
 const HTTPS_PORT: u16 = 443;
+/// How many may look at once.
+const MOST_LOOKERS: usize = 64;
 /// How long one look may take.
 const LOOK_TIME: Duration = Duration::from_secs(10);
 /// How long a program may take to set a record.

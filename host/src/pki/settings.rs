@@ -73,6 +73,13 @@ impl Settings {
         (all, errors)
     }
 
+    /// Whether authorities look for proof of its names at a TCP port.
+    pub fn proves_at_a_port(&self) -> bool {
+        let is_acme =
+            matches!(&self.enrolment, Enrolment::Network(own) if own.protocol == Via::Acme);
+        is_acme && !matches!(self.challenge, Challenge::Dns { .. })
+    }
+
     fn read(name: &str, kept: &Kept, config: &Config, errors: &mut Vec<Error>) -> Self {
         let mut settings = Self {
             name: name.to_owned(),

@@ -57,6 +57,11 @@ pub enum Effect {
         /// What its initiator sends.
         forward: Leg,
     },
+    /// A connection begins by which somebody looks for a proof; packets and end as those of a proxied one.
+    BeginLook {
+        /// What its initiator sends.
+        seen: Tuple,
+    },
     /// It is over.
     EndProxied {
         /// What its initiator sent.

@@ -47,6 +47,9 @@ impl SlowPath {
             _ => pinholes.find(arrival.ingress, &tuple),
         };
         let pinhole = pinhole.map(|(key, open)| (key, *open));
+        if pinhole.is_none() && self.looks_for_proof(arrival, &decision) {
+            return self.show_to(arrival, effects);
+        }
         let decision = match &pinhole {
             Some((_, open)) => decide_through(&model, &key, &open.through),
             None => decision,
@@ -332,7 +335,7 @@ impl SlowPath {
 }
 
 /// A TCP packet that begins no connection.
-fn is_not_syn(arrival: &Arrival) -> bool {
+pub(super) fn is_not_syn(arrival: &Arrival) -> bool {
     let handshake = tcp_flags::SYN | tcp_flags::ACK | tcp_flags::RST | tcp_flags::FIN;
     arrival.packet.tuple.proto == TCP && arrival.packet.tcp_flags() & handshake != tcp_flags::SYN
 }

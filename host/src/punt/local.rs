@@ -57,11 +57,14 @@ impl ProxyArp {
         }
     }
 
-    fn contains(&self, interface: u8, address: u32) -> bool {
-        let ranges = self
-            .interfaces
-            .get(usize::from(interface))
-            .map_or(&[][..], |ranges| ranges);
+    /// Those of an interface.
+    pub(super) fn of(&self, interface: u8) -> &[AddressRange] {
+        let ranges = self.interfaces.get(usize::from(interface));
+        ranges.map_or(&[], |ranges| ranges)
+    }
+
+    pub(super) fn contains(&self, interface: u8, address: u32) -> bool {
+        let ranges = self.of(interface);
         let after = ranges.partition_point(|range| range.low <= address);
         after
             .checked_sub(1)

@@ -33,6 +33,8 @@ pub mod inspect;
 mod terminate;
 /// What is for the device itself: ARP and echo requests.
 mod local;
+/// Proofs that an authority looks for at our addresses.
+mod proof;
 
 pub use adopt::{Adopted, Inherited};
 pub use attachment::Attachment;

@@ -49,6 +49,8 @@ pub struct SlowPath {
     pub(super) neighbours: Neighbours,
     pub(super) has_proxy: bool,
     pub(super) inspection: Inspection,
+    /// The TCP port where a proof is shown.
+    pub(super) proof: Option<u16>,
     fragments: Fragments,
     drops: BTreeMap<&'static str, u64>,
     /// The last value written to the card's `EPOCH`, and when the next is due.
@@ -91,6 +93,7 @@ impl SlowPath {
             fragments: Fragments::new(limits, seed),
             drops: BTreeMap::new(),
             epoch: None,
+            proof: None,
             has_proxy,
             model,
             attachments,

@@ -19,6 +19,8 @@ pub(super) trait Surroundings {
     /// A connection of a class begins that its proxy ends. A capture holds only one end's side of it, so in lock-step
     /// there are none.
     fn begin_proxied(&mut self, _class: ClassId, _forward: &Leg) {}
+    /// A connection begins by which somebody looks for a proof.
+    fn begin_look(&mut self, _seen: &Tuple) {}
     /// It is over.
     fn end_proxied(&mut self, _seen: &Tuple) {}
     /// A packet for its proxy.
@@ -89,6 +91,7 @@ pub(super) fn perform(
                 surroundings.inject(nic, descriptor.port, descriptor.lookup, &frame)?;
             }
             Effect::BeginProxied { class, forward } => surroundings.begin_proxied(class, &forward),
+            Effect::BeginLook { seen } => surroundings.begin_look(&seen),
             Effect::EndProxied { seen } => surroundings.end_proxied(&seen),
             Effect::Terminate { datagram } => surroundings.terminate(&datagram),
             Effect::SetPinholes { ends } => {

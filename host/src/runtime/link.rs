@@ -1,7 +1,8 @@
 //! The way from a running card to its proxies, with TLS and without, and back: which connection goes to which of them.
 //!
 //! Comes in: connections that begin and end, their packets. Goes out: packets, as from the peers. A connection of a
-//! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass.
+//! proxy that cannot serve, for want of a certificate, is reset: it was to be inspected, so it must not pass. Whoever looks
+//! for a proof of an enrolment is led to what is shown.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,15 +19,17 @@ use super::streams::{Desk, Log, SipStream, SkinnyStream};
 use super::{Shared, lock};
 use crate::config::ast::Config;
 use crate::config::ast::mpf::InspectProtocol;
+use crate::enrol::prove::Stand;
 use crate::flow::Leg;
+use crate::pki::Settings;
 use crate::policy::Model;
 use crate::policy::model::{ClassId, InterfaceId};
 use crate::punt::Channel;
 use crate::show::tls::Named;
 use crate::sip::Timeouts;
 use crate::store::{self, Store};
-use crate::tcp::adapter::{self, Setup};
-use crate::tcp::{Adapter, Assigned, Secured};
+use crate::tcp::adapter::{self, Answer, Setup};
+use crate::tcp::{Adapter, Assigned, Duty, Secured};
 use crate::tls::keys::Renewable;
 use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
@@ -49,7 +52,7 @@ pub enum Error {
     Adapter(#[from] adapter::Error),
 }
 
-/// Makes the proxies' network, unless no class names one. `limits` are those of the licence. What keeps a proxy from serving is told by `complain`.
+/// Makes the proxies' network, unless no class inspects and no trustpoint proves names at ports of ours. `limits` are those of the licence. What keeps a proxy from serving is told by `complain`.
 pub fn start(
     config: &Config,
     model: &Arc<Model>,
@@ -65,7 +68,9 @@ pub fn start(
             .iter()
             .filter_map(|class| class.inspect.as_ref())
     };
-    if inspected().next().is_none() {
+    let proves = |own: &Settings| own.renewal.is_some() && own.proves_at_a_port();
+    let proves = Settings::all(config).0.iter().any(proves);
+    if inspected().next().is_none() && !proves {
         return Ok(None);
     }
     let mut proxies = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
@@ -84,7 +89,7 @@ pub fn start(
             "descriptors suffice for {most} of {wanted} TLS proxy sessions; raise the limit of open files (systemd: LimitNOFILE=)"
         ));
     }
-    let shown = shown(model, &proxies);
+    let shown_proxies = shown(model, &proxies);
     let renewable = proxies.renewable.clone();
     let told = log.clone();
     let answers = Answers::start(answers::Setup {
@@ -101,9 +106,14 @@ pub fn start(
     let reassembly = Timeouts::of(&model.timeouts).reassembly;
     let conns = Conns::default();
     let known = conns.clone();
+    let stand = Stand::default();
+    let shown = stand.clone();
     let told = log.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
-        let conn = lock(&known.0).get(&(dialler, dialled)).cloned()?;
+        let conn = match lock(&known.0).get(&(dialler, dialled)).cloned()? {
+            Purpose::Inspection(conn) => *conn,
+            Purpose::Look => return Some(Duty::Answer(answer_look(shown.clone()))),
+        };
         let tls = match &conn.proxy {
             Some(name) => Some(Secured {
                 proxy: proxies.ready.get(name)?.clone(),
@@ -116,7 +126,7 @@ pub fn start(
             channel: conn.channel,
             log: told.clone(),
         };
-        Some(Assigned {
+        Some(Duty::Carry(Assigned {
             tls,
             dialler: conn.dialler,
             dialled: conn.dialled,
@@ -124,7 +134,7 @@ pub fn start(
                 InspectProtocol::Sip => Box::new(SipStream::new(desk, reassembly)),
                 InspectProtocol::Skinny => Box::new(SkinnyStream::new(desk)),
             },
-        })
+        }))
     };
     let adapter = Adapter::start(Setup {
         clock,
@@ -135,13 +145,14 @@ pub fn start(
     })?;
     let overview = Overview {
         sessions: adapter.asker(),
-        proxies: shown,
+        proxies: shown_proxies,
         renewable,
     };
     Ok(Some(Link {
         adapter,
         _answers: answers,
         conns,
+        stand,
         model: model.clone(),
         slow_path: None,
         overview,
@@ -165,6 +176,19 @@ fn shown(model: &Model, proxies: &Proxies) -> Vec<Named> {
         Some((proxies.ready.get(proxy)?.clone(), class.name.clone()))
     });
     lead.collect()
+}
+
+fn answer_look(stand: Stand) -> Answer {
+    Box::new(move |stream| Box::pin(async move { stand.show_to(stream).await }))
+}
+
+/// Why a connection ends here.
+#[derive(Clone)]
+enum Purpose {
+    /// A proxy carries it on.
+    Inspection(Box<ProxiedConn>),
+    /// Somebody looks for a proof.
+    Look,
 }
 
 /// A connection that a proxy ends.
@@ -191,7 +215,7 @@ impl ProxiedConn {
 
 /// Connections by the addresses that the dialler sees, shared with the proxies' thread.
 #[derive(Clone, Default)]
-struct Conns(Arc<Mutex<HashMap<(SocketAddr, SocketAddr), ProxiedConn>>>);
+struct Conns(Arc<Mutex<HashMap<(SocketAddr, SocketAddr), Purpose>>>);
 
 /// The way to the proxies and back.
 pub struct Link {
@@ -199,6 +223,7 @@ pub struct Link {
     /// Its thread ends with this.
     _answers: Answers,
     conns: Conns,
+    stand: Stand,
     model: Arc<Model>,
     slow_path: Option<Shared>,
     overview: Overview,
@@ -244,7 +269,18 @@ impl Link {
             dialler,
             dialled,
         };
-        lock(&self.conns.0).insert(ends(&forward.seen), conn);
+        let purpose = Purpose::Inspection(conn.into());
+        lock(&self.conns.0).insert(ends(&forward.seen), purpose);
+    }
+
+    /// A connection begins by which somebody looks for a proof.
+    pub fn begin_look(&mut self, seen: &Tuple) {
+        lock(&self.conns.0).insert(ends(seen), Purpose::Look);
+    }
+
+    /// Where proofs are put that such a connection is to find.
+    pub fn stand(&self) -> &Stand {
+        &self.stand
     }
 
     /// A connection is over.

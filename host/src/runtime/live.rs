@@ -14,7 +14,7 @@ use vmm_sys_util::poll::PollContext;
 
 use super::effects::{Surroundings, perform};
 use super::link::{self, Link};
-use super::questions::Questions;
+use super::questions::{self, Questions};
 use super::{Error, Shared, lock, random};
 use crate::flow::{Leg, Limits, Time, conn};
 use crate::nic::host_path::Wake;
@@ -132,10 +132,15 @@ impl<L: FnMut(&Event)> Live<L> {
         if let Some(questions) = &self.questions {
             poll.add(questions, Token::Questions).map_err(failed)?;
         }
+        let mut looks: Vec<questions::Look> = Vec::new();
         loop {
             // Events first: what is raised after this is seen by the next wait.
             self.nic.take_events();
             let is_busy = self.turn(clock())?;
+            // A turn lies between question and answer: what whoever asks has changed before, the card knows by then.
+            for look in std::mem::take(&mut looks) {
+                look(&mut self.nic);
+            }
             let timeout = match is_busy {
                 true => Duration::ZERO,
                 false => self.sleep(clock()),
@@ -147,19 +152,13 @@ impl<L: FnMut(&Event)> Live<L> {
             {
                 return Ok(());
             }
-            if events
-                .iter_readable()
-                .any(|event| event.token() == Token::Questions)
+            if let Some(questions) = &self.questions
+                && events
+                    .iter_readable()
+                    .any(|event| event.token() == Token::Questions)
             {
-                self.answer_questions();
+                looks = questions.take();
             }
-        }
-    }
-
-    /// Lets those who asked look.
-    pub fn answer_questions(&mut self) {
-        if let Some(questions) = &self.questions {
-            questions.answer(&mut self.nic);
         }
     }
 
@@ -171,6 +170,7 @@ impl<L: FnMut(&Event)> Live<L> {
             if slow_path.next_deadline().is_some_and(|due| due <= now) {
                 slow_path.poll(now, &mut effects);
             }
+            slow_path.tell_pinholes(&mut effects);
         }
         let slow_path = &self.slow_path;
         let taken = self.nic.take_punts(BATCH, |metadata, frame| {
@@ -269,6 +269,12 @@ impl<L: FnMut(&Event)> Surroundings for Outside<L> {
     fn begin_proxied(&mut self, class: ClassId, forward: &Leg) {
         if let Some(proxies) = &mut self.proxies {
             proxies.begin(class, forward);
+        }
+    }
+
+    fn begin_look(&mut self, seen: &Tuple) {
+        if let Some(proxies) = &mut self.proxies {
+            proxies.begin_look(seen);
         }
     }
 

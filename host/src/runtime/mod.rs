@@ -11,6 +11,8 @@ pub mod proxies;
 pub mod answers;
 /// The way from a running card to them and back.
 pub mod link;
+/// Addresses of the card as the place where authorities find proofs.
+pub mod door;
 /// Certificates that stay valid.
 pub mod renewal;
 /// Inspection of what they carry.

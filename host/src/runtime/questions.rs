@@ -14,7 +14,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use crate::nic::Nic;
 
 /// What is asked of the driver, whose counters may be read.
-type Look = Box<dyn FnOnce(&mut Nic) + Send>;
+pub type Look = Box<dyn FnOnce(&mut Nic) + Send>;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn channel() -> io::Result<(Asker, Questions)> {
 }
 
 impl Asker {
-    /// Has the loop look at something, and waits for what it saw.
+    /// Has the loop look at something behind its next turn, and waits for what it saw.
     pub async fn ask<T: Send + 'static>(
         &self,
         look: impl FnOnce(&mut Nic) -> T + Send + 'static,
@@ -65,20 +65,23 @@ impl Asker {
         self.looks
             .try_send(Box::new(look))
             .map_err(|_| Unanswered::Busy)?;
+        self.wake();
+        answered.await.map_err(|_| Unanswered::Stopped)
+    }
+
+    /// Has the loop take a turn soon, without waiting for it.
+    pub fn wake(&self) {
         // It fails only when it has been told so often that it knows.
         let _ = self.wake.write(1);
-        answered.await.map_err(|_| Unanswered::Stopped)
     }
 }
 
 impl Questions {
-    /// Answers what was asked until now.
-    pub fn answer(&self, nic: &mut Nic) {
+    /// Takes what was asked until now.
+    pub fn take(&self) -> Vec<Look> {
         // Nothing to read if nobody asked.
         let _ = self.wake.read();
-        for look in self.looks.try_iter().take(MOST_WAITING) {
-            look(nic);
-        }
+        self.looks.try_iter().take(MOST_WAITING).collect()
     }
 }
 

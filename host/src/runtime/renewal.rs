@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 pub use super::streams::Log;
+use crate::enrol::prove::Door;
 use crate::enrol::{self, Desk, Outcome, Wish};
 use crate::pki::enrol::schedule::{self, Attempts, Task};
 use crate::pki::settings::Enrolment;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub open: Box<dyn Fn() -> Result<Store, store::Error> + Send + Sync>,
     /// The store's file.
     pub file: PathBuf,
+    /// Where authorities find proofs.
+    pub door: Box<dyn Door>,
     /// What the proxies have.
     pub renewable: Renewable,
     /// Takes what happened.
@@ -90,6 +93,8 @@ struct Known {
     fingerprint: String,
     /// The authority was asked for its window.
     has_asked: bool,
+    /// Somebody has left a request.
+    is_wanted: bool,
 }
 
 struct Keeping {
@@ -172,6 +177,7 @@ impl Keeping {
         let desk = Desk {
             open: &*self.setup.open,
             now: &now,
+            door: &*self.setup.door,
         };
         let regenerates = settings.renewal.is_some_and(|own| own.regenerates);
         let wish = Wish {
@@ -223,6 +229,7 @@ impl Keeping {
             let desk = Desk {
                 open: &*self.setup.open,
                 now: &now,
+                door: &*self.setup.door,
             };
             // An authority that does not answer is asked when there is the next certificate: there is another rule.
             known.attempts.window = enrol::window(&desk, settings).await.unwrap_or_default();
@@ -244,7 +251,7 @@ impl Keeping {
 }
 
 impl Known {
-    /// With another certificate everything begins anew.
+    /// With another certificate everything begins anew. Who leaves a request does not mean to wait because others failed.
     fn notice(&mut self, trustpoint: &Trustpoint) {
         let fingerprint = trustpoint.identity.as_ref().map(|own| own.sha256());
         let fingerprint = fingerprint.unwrap_or_default();
@@ -254,6 +261,15 @@ impl Known {
                 ..Self::default()
             };
         }
+        let pending = trustpoint.pending.as_ref();
+        let is_wanted = pending.is_some_and(|own| own.memo.is_empty());
+        if is_wanted && !self.is_wanted {
+            self.attempts = Attempts {
+                window: self.attempts.window,
+                ..Attempts::default()
+            };
+        }
+        self.is_wanted = is_wanted;
     }
 }
 
@@ -332,6 +348,28 @@ mod tests {
     use super::*;
     use crate::pki::Key;
     use crate::pki::key::Wanted;
+
+    #[test]
+    fn a_request_that_somebody_leaves_does_not_wait_because_others_failed() {
+        let key = Key::generate("k", Wanted::Ecdsa(256)).expect("a key");
+        let mut trustpoint = Trustpoint::new("pub");
+        let mut known = Known::default();
+        let failed = Attempts {
+            failures: 9,
+            last: Some(now()),
+            ..Attempts::default()
+        };
+        known.attempts = failed;
+        known.notice(&trustpoint);
+        assert_eq!(known.attempts, failed);
+        trustpoint.begin(&key);
+        known.notice(&trustpoint);
+        assert_eq!(known.attempts, Attempts::default());
+        // Once: it may fail too.
+        known.attempts = failed;
+        known.notice(&trustpoint);
+        assert_eq!(known.attempts, failed);
+    }
 
     #[test]
     fn who_signs_on_the_fly_is_renewed_and_the_old_certificate_goes_when_the_new_one_has_signed() {

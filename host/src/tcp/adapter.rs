@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use etherparse::{SlicedPacket, TransportSlice};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tun_rs::SyncDevice;
@@ -79,8 +81,19 @@ pub struct Assigned {
     pub inspect: Box<dyn Inspect>,
 }
 
-/// Finds what is to be done with a connection between two addresses; `None` resets it.
-pub type Assign = Box<dyn FnMut(SocketAddr, SocketAddr) -> Option<Assigned> + Send>;
+/// Answers a connection that nobody is behind, to its end.
+pub type Answer = Box<dyn FnOnce(TcpStream) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// Who has a connection.
+pub enum Duty {
+    /// A session with a peer behind.
+    Carry(Assigned),
+    /// We ourselves.
+    Answer(Answer),
+}
+
+/// Finds who has a connection between two addresses; `None` resets it.
+pub type Assign = Box<dyn FnMut(SocketAddr, SocketAddr) -> Option<Duty> + Send>;
 /// Takes lines of the log.
 pub type Log = Box<dyn FnMut(&Event) + Send>;
 
@@ -93,7 +106,7 @@ pub struct Setup {
     pub clock: Clock,
     /// How many sessions there may be.
     pub limits: Limits,
-    /// What is to be done with connections.
+    /// Who has which connection.
     pub assign: Assign,
     /// The log.
     pub log: Log,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tun_rs::SyncDevice;
 
-use super::adapter::{Ask, Assign, Assigned, Command, Error, Log, Secured, Setup};
+use super::adapter::{Ask, Assign, Assigned, Command, Duty, Error, Log, Secured, Setup};
 use super::plain::Plain;
 use super::{network, relay};
 use crate::punt::Event;
@@ -109,9 +109,11 @@ async fn serve(shared: Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
         // It cannot fail on a socket.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     };
-    let assigned = (shared.assign.borrow_mut())(peer, dialled);
-    let Some(assigned) = assigned else {
-        return refuse(stream);
+    let duty = (shared.assign.borrow_mut())(peer, dialled);
+    let assigned = match duty {
+        Some(Duty::Carry(assigned)) => assigned,
+        Some(Duty::Answer(answer)) => return answer(stream).await,
+        None => return refuse(stream),
     };
     // A small delay is all that is lost.
     let _ = stream.set_nodelay(true);

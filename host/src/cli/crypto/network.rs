@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use super::{Confirmation, Dialogue, Place, clock_now, missing};
 use crate::cli::{Failure, Outcome, input};
+use crate::control::client;
+use crate::enrol::prove::MachineDoor;
 use crate::enrol::{self, Desk, Wish};
 use crate::pki::settings::{Secret, Server, Via};
 use crate::pki::{Certificate, Settings};
@@ -68,6 +70,7 @@ pub fn fetch(
     let desk = Desk {
         open: &open,
         now: &clock_now,
+        door: &MachineDoor,
     };
     let found = block_on(enrol::authorities(&desk, server))??;
     let chosen = enrol::anchor(&found, confirmation.expected.as_deref());
@@ -83,7 +86,7 @@ pub fn fetch(
 }
 
 impl Dialogue<'_> {
-    /// Gets a certificate, or asks for one that is awaited.
+    /// Gets a certificate, asks for one that is awaited, or has a firewall that runs ask.
     pub(super) fn enroll_over_network(
         &mut self,
         mut settings: Settings,
@@ -108,11 +111,20 @@ impl Dialogue<'_> {
         let desk = Desk {
             open: &open,
             now: &clock_now,
+            door: &MachineDoor,
         };
         let wish = Wish {
             regenerates: said.regenerates,
             signer: said.signer,
         };
+        if settings.proves_at_a_port() && client::is_running(place.directory()) {
+            if settings.renewal.is_some() {
+                enrol::leave(&desk, &settings, &wish)?;
+                println!("{LEFT}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            println!("{OWN_PORTS}");
+        }
         let outcome = block_on(enrol::enrol(&desk, &settings, &wish))??;
         println!("{outcome}");
         match outcome {
@@ -128,6 +140,13 @@ impl Dialogue<'_> {
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// Who enrols when a firewall runs that keeps the certificate.
+const LEFT: &str = "INFO: The firewall that runs asks for it, and shows its proof at addresses of the card; \
+    `show crypto ca trustpoints` tells when it is there, the firewall's log why it is not.";
+/// Where a proof is looked for that the firewall does not show.
+const OWN_PORTS: &str = "WARNING: The authority has to find its proof at this machine, not at addresses of the card; \
+    with `auto-enroll` in the trustpoint the firewall that runs shows it there.";
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()

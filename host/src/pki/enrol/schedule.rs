@@ -62,11 +62,13 @@ pub fn next(
         return Some(Task::Poll(Date(last.0.saturating_add(period.into()))));
     }
     let renewal = settings.renewal?;
-    let identity = trustpoint.identity.as_ref()?;
-    // A request that was interrupted is made again at once.
-    let due = match trustpoint.state() {
-        State::Renewing => now,
-        _ => due(identity, renewal.percent, attempts.window, seed),
+    let due = match (trustpoint.state(), &trustpoint.identity) {
+        // A request that was interrupted is made again at once.
+        (State::Renewing, _) => now,
+        (_, Some(identity)) => due(identity, renewal.percent, attempts.window, seed),
+        // Where an authority looks at a port of ours, only a firewall that runs can show it what it looks for.
+        (_, None) if has_authority(trustpoint) && settings.proves_at_a_port() => now,
+        (_, None) => return None,
     };
     Some(Task::Renew(match (attempts.failures, attempts.last) {
         (0, _) | (_, None) => due,
@@ -76,6 +78,11 @@ pub fn next(
             seed,
         )))),
     }))
+}
+
+fn has_authority(trustpoint: &Trustpoint) -> bool {
+    let authority = trustpoint.authority.as_ref();
+    authority.is_some_and(|authority| authority.is_ca)
 }
 
 /// When a certificate is to be renewed: in the authority's window, or when its part of the life is over; in any case
@@ -177,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::pki::key::Wanted;
-    use crate::pki::settings::{Renewal, Server, Via};
+    use crate::pki::settings::{Challenge, Renewal, Server, Via};
     use crate::pki::{Key, request};
 
     const NOW: Date = Date(1_793_527_200);
@@ -255,6 +262,32 @@ mod tests {
         );
         settings.retry.count = 2;
         assert_eq!(task(&trustpoint, &settings, &asked), None);
+    }
+
+    #[test]
+    fn the_first_certificate_is_asked_for_where_only_a_running_firewall_can_show_the_proof() {
+        let (mut trustpoint, mut settings) = enrolled();
+        let authority = trustpoint.identity.take();
+        let none = Attempts::default();
+        let mut is_asked = |via, challenge: &Challenge, trustpoint: &Trustpoint| {
+            if let Enrolment::Network(server) = &mut settings.enrolment {
+                server.protocol = via;
+            }
+            settings.challenge = challenge.clone();
+            task(trustpoint, &settings, &none) == Some(Task::Renew(NOW))
+        };
+        assert!(
+            !is_asked(Via::Acme, &Challenge::Http, &trustpoint),
+            "no authority"
+        );
+        trustpoint.authority = authority.map(|own| Certificate { is_ca: true, ..own });
+        assert!(is_asked(Via::Acme, &Challenge::Http, &trustpoint));
+        assert!(is_asked(Via::Acme, &Challenge::TlsAlpn, &trustpoint));
+        let record = Challenge::Dns {
+            hook: "/bin/true".into(),
+        };
+        assert!(!is_asked(Via::Acme, &record, &trustpoint));
+        assert!(!is_asked(Via::Est, &Challenge::Http, &trustpoint));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::policy::range::AddressRange;
 
 /// An aligned block: `value` and the number of low bits that are free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Block {
+pub(crate) struct Block {
     pub value: u32,
     pub free_bits: u32,
 }
@@ -33,7 +33,7 @@ impl Block {
 }
 
 /// The fewest blocks that make up a range, in ascending order; at most 62.
-pub(super) fn blocks(range: AddressRange) -> Vec<Block> {
+pub(crate) fn blocks(range: AddressRange) -> Vec<Block> {
     let mut blocks = Vec::new();
     let (mut low, end) = (u64::from(range.low), u64::from(range.high) + 1);
     while low < end {

@@ -6,7 +6,7 @@
 /// The access-control table.
 mod acl;
 /// Ranges as aligned blocks.
-mod blocks;
+pub(crate) mod blocks;
 /// The destination table.
 mod destinations;
 /// The interface table.

@@ -17,6 +17,8 @@ pub struct SeenEnd {
     pub proto: u8,
     /// Destination address.
     pub address: u32,
+    /// Bits of the address that count: all of them where one address is meant.
+    pub mask: u32,
     /// Destination port.
     pub port: u16,
 }
@@ -46,7 +48,7 @@ pub fn cover(ends: &BTreeSet<SeenEnd>, room: usize) -> Vec<Destination> {
             .map(|end| Match {
                 interface: end.interface,
                 proto: end.proto,
-                address: (end.address & address, address),
+                address: (end.address & end.mask & address, end.mask & address),
                 port: (end.port & port, port),
             })
             .collect();
@@ -85,6 +87,7 @@ mod tests {
             interface: 1,
             proto: 17,
             address: 0xc000_0200 + u32::from(number / 8),
+            mask: u32::MAX,
             port: 4000 + number,
         };
         (0..count).map(end).collect()
@@ -112,6 +115,32 @@ mod tests {
             ..*all.last().expect("some")
         };
         assert!(!is_matched(&entries, &other));
+    }
+
+    #[test]
+    fn an_end_of_many_addresses_is_one_entry() {
+        let block = SeenEnd {
+            interface: 0,
+            proto: 6,
+            address: 0xc000_0280,
+            mask: 0xffff_fff0,
+            port: 80,
+        };
+        let entries = cover(&[block].into(), 8);
+        assert_eq!(entries.len(), 1);
+        for (address, port, expected) in [
+            (0xc000_0280, 80, true),
+            (0xc000_028f, 80, true),
+            (0xc000_0290, 80, false),
+            (0xc000_0280, 81, false),
+        ] {
+            let end = SeenEnd {
+                address,
+                port,
+                ..block
+            };
+            assert_eq!(is_matched(&entries, &end), expected, "{end:?}");
+        }
     }
 
     #[test]

@@ -331,6 +331,7 @@ impl SlowPath {
             interface: ingress,
             proto,
             address: (*seen.ip()).into(),
+            mask: u32::MAX,
             port: seen.port(),
         };
         let open = Open::new(end, from, through, xlate, idle);
@@ -383,10 +384,11 @@ impl SlowPath {
         self.tell_pinholes(effects);
     }
 
-    /// Tells the card which pinholes there are, if that changed. To be called before a message goes on that may have
-    /// opened one.
-    pub(super) fn tell_pinholes(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(ends) = self.inspection.pinholes.changes() {
+    /// Tells the card which pinholes there are, and where a proof is looked for, if that changed. To be called before a
+    /// message goes on that may have opened one.
+    pub fn tell_pinholes(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(mut ends) = self.inspection.pinholes.changes() {
+            ends.extend(self.proof_ends());
             effects.push(Effect::SetPinholes { ends });
         }
     }

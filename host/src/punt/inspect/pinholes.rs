@@ -122,6 +122,7 @@ impl Pinholes {
             interface,
             proto: tuple.proto,
             address: tuple.dst.into(),
+            mask: u32::MAX,
             port: tuple.dport,
         };
         let mut keys = self.by_end.get(&end)?.iter();
@@ -178,6 +179,11 @@ impl Pinholes {
             // A connection that lives passes packets: it would have ended otherwise.
             self.touch(now, key);
         }
+    }
+
+    /// Something else that the card hands over has changed.
+    pub fn tell_again(&mut self) {
+        self.is_changed = true;
     }
 
     /// Ends that the card must hand over, if they changed since the last call.

@@ -247,6 +247,7 @@ impl Bench {
                     self.carry_out(effects);
                 }
                 Effect::BeginProxied { forward, .. } => self.dialled.push(forward.seen),
+                Effect::BeginLook { seen } => self.dialled.push(seen),
                 Effect::EndProxied { seen } => self.dialled.retain(|known| *known != seen),
                 Effect::Terminate { datagram } => self.proxied.push(datagram),
                 Effect::SetPinholes { ends } => self.pinholes = ends,

@@ -302,6 +302,8 @@ fn a_contact_behind_a_dynamic_rule_can_be_dialled_for_as_long_as_the_subscriptio
     );
     assert!(sent.contains("Via: SIP/2.0/TCP 192.0.2.10:5062"), "{sent}");
 
+    // A pinhole keeps its port, whatever is shown there.
+    bench.path.show_proof(Some(5071));
     let dial = tuple(TCP, OTHER, 50_000, MAPPED, 5071);
     let report = bench.punt(OUTSIDE, Reason::Local, &frame(&dial, 2, 64), false);
     assert_eq!(report.verdict, Verdict::Forward, "{}", report.reason);

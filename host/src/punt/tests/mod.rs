@@ -9,5 +9,7 @@ mod properties;
 /// Connections that end at a proxy.
 mod inspection;
 mod proxy;
+/// Proofs that are looked for at our addresses.
+mod proof;
 /// Runtimes that take over what another left on the card.
 mod restarts;
