@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use host::config;
+use host::enrol::prove::MachineDoor;
 use host::pki::key::Wanted;
 use host::pki::{Date, Key, Settings, Trustpoint};
 use host::policy;
@@ -140,6 +141,7 @@ fn hot_swap(criterion: &mut Criterion) {
         settings: Settings::all(&parsed.config).0,
         file: file_in(folder.path()),
         open: Box::new(move || Store::open(&directory, None)),
+        door: Box::new(MachineDoor),
         renewable: proxies.renewable.clone(),
         log: Arc::new(|event| println!("{event}")),
     })
