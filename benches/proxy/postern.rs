@@ -16,7 +16,7 @@ use host::policy::model::ClassId;
 use host::policy::{self, Model};
 use host::punt::{Resolution, Setup, SlowPath};
 use host::runtime::clock::Clock;
-use host::runtime::link;
+use host::runtime::{link, log};
 use host::store::Store;
 use host::tls::limits::Limits;
 use host::wire::Tuple;
@@ -91,7 +91,7 @@ pub fn serve(folder: &Path) {
         move || Store::open(&state, None),
         Limits::licensed(None, None).expect("the largest model"),
         Clock::start(),
-        Arc::new(|event: &_| eprintln!("{event}")),
+        Arc::new(log::to_stderr),
         |fault| panic!("{fault}"),
     );
     let mut link = link

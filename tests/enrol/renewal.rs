@@ -14,6 +14,7 @@ use host::enrol::{self, Desk as EnrolDesk, Outcome, Wish};
 use host::pki::{Certificate, Date, Settings, Trustpoint};
 use host::punt::Event;
 use host::runtime::clock::Clock;
+use host::runtime::log::Log;
 use host::runtime::renewal::{self, Keeper};
 use host::store::{Store, file_in};
 use host::tcp::adapter::Setup;
@@ -141,7 +142,7 @@ fn adapter(proxy: Arc<Proxy>) -> Adapter {
 }
 
 /// A log that the test reads.
-fn log() -> (renewal::Log, Receiver<String>) {
+fn log() -> (Log, Receiver<String>) {
     let (sender, lines): (Sender<String>, _) = channel();
     let sender = Mutex::new(sender);
     let log = move |event: &Event| {

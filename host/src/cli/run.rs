@@ -20,13 +20,11 @@ use crate::enrol::prove::{Door, MachineDoor};
 use crate::pki::Settings;
 use crate::policy::model::ClassId;
 use crate::policy::{self, Capacity, FitReport, Model};
-use crate::runtime;
 use crate::runtime::clock::{self, Clock};
 use crate::runtime::door::CardDoor;
-use crate::runtime::link;
 use crate::runtime::live::{Live, Tables};
-use crate::runtime::questions;
 use crate::runtime::renewal::{Keeper, Setup};
+use crate::runtime::{self, link, log, questions};
 use crate::tls::keys::Renewable;
 use crate::tls::limits::{Limits, PROFILES, Profile};
 use crate::vfio::address::Address;
@@ -110,7 +108,7 @@ fn serve(
     };
     let (image, fit) = policy::compile(&model, &Capacity::default());
     tell_fit(&fit);
-    let log = |event: &crate::punt::Event| eprintln!("{event}");
+    let log = log::to_stderr;
     let complain = |text: &str| eprintln!("postern: {text}");
     let place = arguments.place.clone();
     let open = move || place.open();
@@ -202,7 +200,7 @@ fn keep_certificates(
         open: Box::new(move || place.open()),
         door,
         renewable,
-        log: Arc::new(|event: &crate::punt::Event| eprintln!("{event}")),
+        log: Arc::new(log::to_stderr),
     };
     Keeper::start(setup).map(Some)
 }

@@ -14,8 +14,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::answers::{self, Answers};
 use super::clock::Clock;
+use super::log::Log;
 use super::proxies::Proxies;
-use super::streams::{Desk, Log, SipStream, SkinnyStream};
+use super::streams::{Desk, SipStream, SkinnyStream};
 use super::{Shared, lock};
 use crate::config::ast::Config;
 use crate::config::ast::mpf::InspectProtocol;

@@ -17,6 +17,8 @@ pub mod door;
 pub mod renewal;
 /// Inspection of what they carry.
 pub mod streams;
+/// Its log.
+pub mod log;
 /// Questions to it, from other threads.
 pub mod questions;
 /// A card that runs by itself.

@@ -14,7 +14,7 @@ use aws_lc_rs::rand;
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
-pub use super::streams::Log;
+use super::log::Log;
 use crate::enrol::prove::Door;
 use crate::enrol::{self, Desk, Outcome, Wish};
 use crate::pki::enrol::schedule::{self, Attempts, Task};

@@ -3,19 +3,16 @@
 //! Comes in: text of both directions. Goes out: the same with addresses translated, or that the connection is refused.
 //! What a message means the slow path knows, which holds the translations and pinholes of all connections.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::log::Log;
 use super::{Shared, lock};
 use crate::flow;
-use crate::punt::{Channel, Effect, Event, Inspected};
+use crate::punt::{Channel, Effect, Inspected};
 use crate::sip::skinny::{self, Connection};
 use crate::sip::{Frame, Framer};
 use crate::tls::inspect::Direction;
 use crate::tls::{Inspect, Refusal};
-
-/// Takes lines of the log, from any thread.
-pub type Log = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Whom a stream asks.
 #[derive(Clone)]
