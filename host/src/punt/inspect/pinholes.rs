@@ -1,6 +1,6 @@
 //! Pinholes that inspectors opened: which first packets they let through, and how long.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::cover::SeenEnd;
@@ -68,11 +68,14 @@ impl Open {
     }
 }
 
+/// Pinholes of one end, by who may send. There are thousands where every transaction has the same contact.
+type Senders = BTreeMap<Option<Ipv4Addr>, BTreeSet<PinholeKey>>;
+
 /// All of them.
 #[derive(Clone, Debug)]
 pub(in crate::punt) struct Pinholes {
     open: Map<PinholeKey, Open>,
-    by_end: Map<SeenEnd, Vec<PinholeKey>>,
+    by_end: Map<SeenEnd, Senders>,
     due: Deadlines<PinholeKey>,
     /// The card does not know yet what opened or closed.
     is_changed: bool,
@@ -91,11 +94,10 @@ impl Pinholes {
 
     /// Opens one.
     pub fn open(&mut self, now: Time, key: PinholeKey, open: Open) {
-        let end = open.end;
+        let senders = self.by_end.entry(open.end).or_default();
+        self.is_changed |= senders.is_empty();
+        senders.entry(open.from).or_default().insert(key);
         self.open.insert(key, open);
-        let others = self.by_end.entry(end).or_default();
-        self.is_changed |= others.is_empty();
-        others.push(key);
         self.touch(now, key);
     }
 
@@ -103,9 +105,14 @@ impl Pinholes {
     pub fn close(&mut self, key: PinholeKey) -> Option<Open> {
         let open = self.open.remove(&key)?;
         self.due.set(key, open.due, None);
-        if let Some(others) = self.by_end.get_mut(&open.end) {
-            others.retain(|other| *other != key);
-            if others.is_empty() {
+        if let Some(senders) = self.by_end.get_mut(&open.end) {
+            if let Some(keys) = senders.get_mut(&open.from) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    senders.remove(&open.from);
+                }
+            }
+            if senders.is_empty() {
                 self.by_end.remove(&open.end);
                 self.is_changed = true;
             }
@@ -125,12 +132,12 @@ impl Pinholes {
             mask: u32::MAX,
             port: tuple.dport,
         };
-        let mut keys = self.by_end.get(&end)?.iter();
-        keys.find_map(|key| {
-            let open = self.open.get(key)?;
-            let may_send = open.from.is_none_or(|from| from == tuple.src);
-            may_send.then_some((*key, open))
-        })
+        let senders = self.by_end.get(&end)?;
+        let keys = senders
+            .get(&Some(tuple.src))
+            .or_else(|| senders.get(&None))?;
+        let key = *keys.first()?;
+        Some((key, self.open.get(&key)?))
     }
 
     /// A connection through one begins.
