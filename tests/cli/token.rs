@@ -87,12 +87,8 @@ impl Desk {
 
     #[track_caller]
     fn crypto(&self, words: &str) -> String {
-        let place = match words.contains("--state ") {
-            true => "",
-            false => "--state state ",
-        };
-        let head = format!("crypto --config x.cfg {place}");
-        self.run(env!("CARGO_BIN_EXE_postern"), &format!("{head}{words}"))
+        let head = "crypto --config x.cfg --state state";
+        self.run(env!("CARGO_BIN_EXE_postern"), &format!("{head} {words}"))
     }
 }
 
@@ -186,9 +182,11 @@ fn what_a_token_seals_does_not_open_without_it() {
         said.contains("there is no key other in token postern"),
         "{said}"
     );
-    desk.crypto(&format!(
-        "--state elsewhere --key-file {other} key generate ecdsa label x"
-    ));
+    let elsewhere = format!("crypto --state elsewhere --key-file {other}");
+    desk.run(
+        env!("CARGO_BIN_EXE_postern"),
+        &format!("{elsewhere} key generate ecdsa label x"),
+    );
     let said = refused(&format!("--key-file {other}"));
     assert!(said.contains("key curve does not open"), "{said}");
 }

@@ -181,10 +181,7 @@ fn the_shell_has_a_running_firewall_enrol_and_its_proxies_show_what_is_new_to_th
     let said = scene.shell("show crypto ca trustpoints pub\n");
     assert!(said.contains("Certificate configured."), "{said}");
     let second = scene.identity("pub");
-    let key = |certificate: &str| {
-        scene.write("key.pem", certificate);
-        scene.run("openssl x509 -in key.pem -noout -pubkey")
-    };
+    let key = |certificate: &str| scene.public_key_of(certificate);
     assert_ne!(key(&first), key(&second), "`regenerate` makes a new key");
     // The log tells it before the proxies are told.
     while bench.shown() != second {}

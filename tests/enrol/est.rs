@@ -53,7 +53,7 @@ fn est_enrols_with_a_password_and_renews_with_the_certificate() {
     scene.done("ca enroll pub regenerate noconfirm");
     let second = scene.identity("pub");
     assert_ne!(first, second);
-    let key = |certificate: &str| public_key(&scene, certificate);
+    let key = |certificate: &str| scene.public_key_of(certificate);
     assert_ne!(key(&first), key(&second), "the key is a new one");
 }
 
@@ -155,8 +155,8 @@ fn est_survives_a_kill_between_request_and_certificate() {
     scene.done("ca enroll pub noconfirm");
     let second = scene.identity("pub");
     assert_ne!(
-        public_key(&scene, &second),
-        public_key(&scene, &first),
+        scene.public_key_of(&second),
+        scene.public_key_of(&first),
         "a request that was interrupted keeps its key"
     );
     let enrolled = scene.show("trustpoints pub");
@@ -164,9 +164,4 @@ fn est_survives_a_kill_between_request_and_certificate() {
         enrolled.contains("    Certificate configured.\n"),
         "{enrolled}"
     );
-}
-
-fn public_key(scene: &Scene, certificate: &str) -> String {
-    scene.write("key.pem", certificate);
-    scene.run("openssl x509 -in key.pem -noout -pubkey")
 }

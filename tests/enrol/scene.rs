@@ -239,6 +239,13 @@ impl Scene {
         self.run("openssl x509 -in read.pem -noout -text")
     }
 
+    /// The key that a certificate is of.
+    #[track_caller]
+    pub fn public_key_of(&self, certificate: &str) -> String {
+        self.write("read.pem", certificate);
+        self.run("openssl x509 -in read.pem -noout -pubkey")
+    }
+
     /// SHA-256 of a certificate in a file, as OpenSSL sees it.
     #[track_caller]
     pub fn fingerprint(&self, name: &str) -> String {

@@ -1,7 +1,7 @@
 //! The HTTP client of enrolment: one exchange with a server that may be slow, lying or broken.
 //!
-//! Comes in: what to ask and whom to trust. Goes out: the answer, at most [`MAX_ANSWER_BYTES`] or [`MAX_LIST_BYTES`] of it, within
-//! [`EXCHANGE_TIME`], redirects and all. A redirect leads to `http` or `https`, never from `https` to `http`, and never
+//! Comes in: what to ask and whom to trust. Goes out: the answer, at most [`MAX_ANSWER_BYTES`] or [`MAX_LIST_BYTES`] of
+//! it, within [`EXCHANGE_TIME`], redirects and all. A redirect leads to `http` or `https`, never from `https` to `http`, and never
 //! takes a password to another host. RFC 9110 §15.4.
 
 use std::sync::Arc;
@@ -225,8 +225,9 @@ impl Client {
     }
 }
 
-/// Gets what an authority signed, a list of revocations at the longest: whoever hands it over need not be trusted. Each exchange has a connection of its own,
-/// since responders that serve one at a time would wait for a spare one that a pool keeps.
+/// Gets what an authority signed, a list of revocations at the longest: whoever hands it over need not be trusted. Each
+/// exchange has a connection of its own, since responders that serve one at a time would wait for a spare one that a pool
+/// keeps.
 pub async fn fetch_signed(ask: &Ask) -> Result<Answer, Error> {
     let client = Client {
         most_bytes: MAX_LIST_BYTES,
