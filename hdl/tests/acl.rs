@@ -186,7 +186,10 @@ impl Bench {
 fn lowest_valid_matching_slot_wins_and_counts() {
     let mut bench = Bench::new();
     let mut random = Random(31);
-    let slots = [0, 1, 5, 6, 35, 36, 71, 400, 401, 1115, 1116, 1150, 1151];
+    // On either side of where one memory of hits ends, and pairs that would share a word in one of them.
+    let slots = [
+        0, 1, 5, 36, 71, 127, 400, 1022, 1023, 1024, 1029, 1150, 1151,
+    ];
     for &slot in &slots {
         let entry = random_entry(&mut random);
         bench.write(slot, entry);

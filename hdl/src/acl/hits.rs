@@ -7,12 +7,19 @@
 //!
 //! Two results of the same slot are seven clocks apart or more, the time from its page to its match, so a word
 //! is written before it is read again. The host's operations wait until nothing is in flight.
-//! Costs 8 EBR (2 048 words of 65 bits).
+//!
+//! A thousand slots fill block RAMs of 18 bits a word; the few behind them would cost as many again, so they are in LUT
+//! RAM, which is read a clock later since it is a clock faster.
+//! Costs 4 EBR (1 024 words of 65 bits) and 136 LUT RAMs of 16 × 4 (128 words).
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::ram::Ram;
+use crate::ram::{LutRam, Ram};
+
+/// Slots that have a word in either memory.
+const WORDS: usize = (1 << 10) + (1 << 7);
+const _: () = assert!(layout::table::ACL_SLOTS <= WORDS);
 
 /// What is kept for a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
@@ -62,7 +69,10 @@ pub struct Hits {
     pub done: Signal<Out, Bit>,
     /// The count, with `done`.
     pub count: Signal<Out, Bits<64>>,
-    memory: Ram<Slot, 11>,
+    /// Slots 0 to 1023.
+    many: Ram<Slot, 10>,
+    /// The others.
+    few: LutRam<Slot, 7>,
     a: DFF<Event>,
     b: DFF<Event>,
     c: DFF<Event>,
@@ -70,6 +80,11 @@ pub struct Hits {
     write: DFF<Bit>,
     write_slot: DFF<Bits<11>>,
     finished: DFF<Bit>,
+    /// Slots of the events in `a`, `b` and `c`, and of the word that is written.
+    at_a: Signal<Local, Bits<11>>,
+    at_b: Signal<Local, Bits<11>>,
+    at_c: Signal<Local, Bits<11>>,
+    at_d: Signal<Local, Bits<11>>,
     old: Signal<Local, Slot>,
     one: Constant<Bits<64>>,
 }
@@ -91,7 +106,8 @@ impl Default for Hits {
             slot: Signal::default(),
             done: Signal::default(),
             count: Signal::default(),
-            memory: Ram::default(),
+            many: Ram::default(),
+            few: LutRam::default(),
             a: DFF::default(),
             b: DFF::default(),
             c: DFF::default(),
@@ -99,6 +115,10 @@ impl Default for Hits {
             write: DFF::default(),
             write_slot: DFF::default(),
             finished: DFF::default(),
+            at_a: Signal::default(),
+            at_b: Signal::default(),
+            at_c: Signal::default(),
+            at_d: Signal::default(),
             old: Signal::default(),
             one: Constant::new(1_u64.to_bits()),
         }
@@ -108,7 +128,7 @@ impl Default for Hits {
 impl Logic for Hits {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, memory);
+        clock!(self, clock, many, few);
         dff_setup!(self, clock, a, b, c, written, write, write_slot, finished);
         self.a.d.next.valid = self.event_valid.val();
         self.a.d.next.found = self.event_found.val();
@@ -128,12 +148,22 @@ impl Logic for Hits {
             self.a.d.next.clear = self.clear.val();
             self.a.d.next.slot = self.slot.val();
         }
-        self.memory.read_enable.next = self.a.q.val().valid;
-        self.memory.read_address.next = self.a.q.val().slot;
+        self.at_a.next = self.a.q.val().slot;
+        self.at_b.next = self.b.q.val().slot;
+        self.at_c.next = self.c.q.val().slot;
+        self.at_d.next = self.write_slot.q.val();
+        self.many.read_enable.next = self.a.q.val().valid;
+        self.many.read_address.next = self.at_a.val().get_bits::<10>(0);
         self.b.d.next = self.a.q.val();
+        self.few.read_enable.next = self.b.q.val().valid;
+        self.few.read_address.next = self.at_b.val().get_bits::<7>(0);
+        self.few.forward.next = false;
         self.c.d.next = self.b.q.val();
 
-        self.old.next = self.memory.read_data.val();
+        self.old.next = self.many.read_data.val();
+        if self.at_c.val().get_bit(10) {
+            self.old.next = self.few.read_data.val();
+        }
         self.result_valid.next = self.c.q.val().valid & !self.c.q.val().table;
         self.result_found.next = self.c.q.val().found;
         self.result_slot.next = self.c.q.val().slot;
@@ -149,9 +179,12 @@ impl Logic for Hits {
         }
         self.finished.d.next = self.c.q.val().valid & self.c.q.val().table;
 
-        self.memory.write_enable.next = self.write.q.val();
-        self.memory.write_address.next = self.write_slot.q.val();
-        self.memory.write_data.next = self.written.q.val();
+        self.many.write_enable.next = self.write.q.val() & !self.at_d.val().get_bit(10);
+        self.many.write_address.next = self.at_d.val().get_bits::<10>(0);
+        self.many.write_data.next = self.written.q.val();
+        self.few.write_enable.next = self.write.q.val() & self.at_d.val().get_bit(10);
+        self.few.write_address.next = self.at_d.val().get_bits::<7>(0);
+        self.few.write_data.next = self.written.q.val();
         self.done.next = self.finished.q.val();
         self.count.next = self.written.q.val().hits;
     }
