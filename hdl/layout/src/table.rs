@@ -22,6 +22,10 @@ pub const ACL_LANES: usize = 36;
 pub const ACL_PAGES: usize = 32;
 /// ACL slots; slot = page * ACL_LANES + lane; the lowest valid matching slot wins.
 pub const ACL_SLOTS: usize = ACL_LANES * ACL_PAGES;
+/// Bits of a page's number.
+pub const ACL_PAGE_BITS: usize = ACL_PAGES.ilog2() as usize;
+/// Bits of a slot's number.
+pub const ACL_SLOT_BITS: usize = ACL_SLOTS.ilog2() as usize + 1;
 /// Valid maps over the ACL slots; `POLICY` says which is live.
 pub const ACL_BANKS: usize = 2;
 /// Next hops.

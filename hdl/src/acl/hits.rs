@@ -8,18 +8,21 @@
 //! Two results of the same slot are seven clocks apart or more, the time from its page to its match, so a word
 //! is written before it is read again. The host's operations wait until nothing is in flight.
 //!
-//! A thousand slots fill block RAMs of 18 bits a word; the few behind them would cost as many again, so they are in LUT
-//! RAM, which is read a clock later since it is a clock faster.
-//! Costs 4 EBR (1 024 words of 65 bits) and 136 LUT RAMs of 16 × 4 (128 words).
+//! Eight ninths of the slots are as many words as block RAMs have; the few behind them would cost as many block RAMs again,
+//! so they are in LUT RAM, which is read a clock later since it is a clock faster.
+//! Costs 4 EBR (1 024 words of 65 bits) and 136 LUT RAMs of 16 × 4 (128 words) with 32 pages.
 
+use layout::table::{ACL_PAGE_BITS, ACL_SLOT_BITS, ACL_SLOTS};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
 use crate::ram::{LutRam, Ram};
 
-/// Slots that have a word in either memory.
-const WORDS: usize = (1 << 10) + (1 << 7);
-const _: () = assert!(layout::table::ACL_SLOTS <= WORDS);
+/// Bits of the number of a slot in block RAM: 32 of the 36 slots of a page, counted over all pages.
+const MANY_BITS: usize = ACL_PAGE_BITS + 5;
+/// Bits of the number of one of the others.
+const FEW_BITS: usize = ACL_PAGE_BITS + 2;
+const _: () = assert!(ACL_SLOTS == (1 << MANY_BITS) + (1 << FEW_BITS));
 
 /// What is kept for a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
@@ -35,7 +38,7 @@ struct Event {
     found: Bit,
     table: Bit,
     clear: Bit,
-    slot: Bits<11>,
+    slot: Bits<ACL_SLOT_BITS>,
 }
 
 /// The counters; see the module's text.
@@ -48,13 +51,13 @@ pub struct Hits {
     /// It matched.
     pub event_found: Signal<In, Bit>,
     /// The slot it matched.
-    pub event_slot: Signal<In, Bits<11>>,
+    pub event_slot: Signal<In, Bits<ACL_SLOT_BITS>>,
     /// The result of the event three clocks ago.
     pub result_valid: Signal<Out, Bit>,
     /// It matched.
     pub result_found: Signal<Out, Bit>,
     /// The slot.
-    pub result_slot: Signal<Out, Bits<11>>,
+    pub result_slot: Signal<Out, Bits<ACL_SLOT_BITS>>,
     /// The slot permits.
     pub result_permit: Signal<Out, Bit>,
     /// The host wants `slot`; held until `done`.
@@ -64,29 +67,31 @@ pub struct Hits {
     /// The slot permits, stored by `clear`.
     pub permit: Signal<In, Bit>,
     /// Slot of `request`.
-    pub slot: Signal<In, Bits<11>>,
+    pub slot: Signal<In, Bits<ACL_SLOT_BITS>>,
     /// The request is done, for one clock.
     pub done: Signal<Out, Bit>,
     /// The count, with `done`.
     pub count: Signal<Out, Bits<64>>,
-    /// Slots 0 to 1023.
-    many: Ram<Slot, 10>,
+    /// The first slots.
+    many: Ram<Slot, MANY_BITS>,
     /// The others.
-    few: LutRam<Slot, 7>,
+    few: LutRam<Slot, FEW_BITS>,
     a: DFF<Event>,
     b: DFF<Event>,
     c: DFF<Event>,
     written: DFF<Slot>,
     write: DFF<Bit>,
-    write_slot: DFF<Bits<11>>,
+    write_slot: DFF<Bits<ACL_SLOT_BITS>>,
     finished: DFF<Bit>,
     /// Slots of the events in `a`, `b` and `c`, and of the word that is written.
-    at_a: Signal<Local, Bits<11>>,
-    at_b: Signal<Local, Bits<11>>,
-    at_c: Signal<Local, Bits<11>>,
-    at_d: Signal<Local, Bits<11>>,
+    at_a: Signal<Local, Bits<ACL_SLOT_BITS>>,
+    at_b: Signal<Local, Bits<ACL_SLOT_BITS>>,
+    at_c: Signal<Local, Bits<ACL_SLOT_BITS>>,
+    at_d: Signal<Local, Bits<ACL_SLOT_BITS>>,
     old: Signal<Local, Slot>,
     one: Constant<Bits<64>>,
+    /// Number of the first slot that is not in block RAM: one bit.
+    first_few: Constant<Bits<ACL_SLOT_BITS>>,
 }
 
 impl Default for Hits {
@@ -121,6 +126,7 @@ impl Default for Hits {
             at_d: Signal::default(),
             old: Signal::default(),
             one: Constant::new(1_u64.to_bits()),
+            first_few: Constant::new((1_u64 << MANY_BITS).to_bits()),
         }
     }
 }
@@ -153,15 +159,15 @@ impl Logic for Hits {
         self.at_c.next = self.c.q.val().slot;
         self.at_d.next = self.write_slot.q.val();
         self.many.read_enable.next = self.a.q.val().valid;
-        self.many.read_address.next = self.at_a.val().get_bits::<10>(0);
+        self.many.read_address.next = self.at_a.val().get_bits::<MANY_BITS>(0);
         self.b.d.next = self.a.q.val();
         self.few.read_enable.next = self.b.q.val().valid;
-        self.few.read_address.next = self.at_b.val().get_bits::<7>(0);
+        self.few.read_address.next = self.at_b.val().get_bits::<FEW_BITS>(0);
         self.few.forward.next = false;
         self.c.d.next = self.b.q.val();
 
         self.old.next = self.many.read_data.val();
-        if self.at_c.val().get_bit(10) {
+        if (self.at_c.val() & self.first_few.val()).any() {
             self.old.next = self.few.read_data.val();
         }
         self.result_valid.next = self.c.q.val().valid & !self.c.q.val().table;
@@ -179,11 +185,13 @@ impl Logic for Hits {
         }
         self.finished.d.next = self.c.q.val().valid & self.c.q.val().table;
 
-        self.many.write_enable.next = self.write.q.val() & !self.at_d.val().get_bit(10);
-        self.many.write_address.next = self.at_d.val().get_bits::<10>(0);
+        self.many.write_enable.next =
+            self.write.q.val() & !(self.at_d.val() & self.first_few.val()).any();
+        self.many.write_address.next = self.at_d.val().get_bits::<MANY_BITS>(0);
         self.many.write_data.next = self.written.q.val();
-        self.few.write_enable.next = self.write.q.val() & self.at_d.val().get_bit(10);
-        self.few.write_address.next = self.at_d.val().get_bits::<7>(0);
+        self.few.write_enable.next =
+            self.write.q.val() & (self.at_d.val() & self.first_few.val()).any();
+        self.few.write_address.next = self.at_d.val().get_bits::<FEW_BITS>(0);
         self.few.write_data.next = self.written.q.val();
         self.done.next = self.finished.q.val();
         self.count.next = self.written.q.val().hits;
