@@ -9,6 +9,7 @@
     reason = "the derive macro generates methods without documentation"
 )]
 
+use layout::desc::{ACE_BITS, LENGTH_BITS};
 use rust_hdl_core::prelude::*;
 
 /// Where a frame came from; accompanies every beat from the arbiter to the window.
@@ -180,7 +181,7 @@ pub struct Judged {
     /// The destination entry is the card's own address.
     pub local: Bit,
     /// ACL slot, or `NO_ACE`.
-    pub ace: Bits<12>,
+    pub ace: Bits<ACE_BITS>,
     /// The ACL slot permits.
     pub permit: Bit,
     /// Live destination bank when the packet left the flow lookup.
@@ -216,7 +217,7 @@ pub struct Action {
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
 pub struct Metadata {
     /// Frame bytes.
-    pub length: Bits<16>,
+    pub length: Bits<LENGTH_BITS>,
     /// Ingress port.
     pub port: Bits<2>,
     /// Injected for lookup.
@@ -232,7 +233,7 @@ pub struct Metadata {
     /// Policy generation.
     pub generation: Bits<8>,
     /// ACL slot.
-    pub ace: Bits<12>,
+    pub ace: Bits<ACE_BITS>,
     /// Destination entry.
     pub destination: Bits<9>,
     /// Flow slot.

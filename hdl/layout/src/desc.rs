@@ -1,5 +1,7 @@
 //! Descriptors, punt metadata, verdicts and reason codes.
 
+use crate::table::ACL_SLOTS;
+
 /// What the card did with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -100,7 +102,11 @@ reasons! {
 }
 
 /// `Metadata::ace` when no access-control entry matched or was consulted.
-pub const NO_ACE: u16 = 0xfff;
+pub const NO_ACE: u16 = (1 << ACE_BITS) - 1;
+/// Bits of an ACL slot's number or [`NO_ACE`].
+pub const ACE_BITS: usize = if ACL_SLOTS < 0xfff { 12 } else { 13 };
+/// Bits of a frame's length in [`Metadata`]: what a longer number of an ACL slot takes, the length gives.
+pub const LENGTH_BITS: usize = 28 - ACE_BITS;
 /// `Metadata::destination` when no destination entry matched or was consulted.
 pub const NO_DESTINATION: u16 = 0x1ff;
 /// `Metadata::flow` when no flow entry matched or was consulted.
@@ -114,7 +120,7 @@ entry! {
     /// What the card knows of a packet: in front of each punted frame, and one verdict event per packet.
     Metadata {
         /// Frame bytes without FCS. Zero in a verdict event (length is known only at the end).
-        length: u16 = 16,
+        length: u16 = LENGTH_BITS,
         /// Ingress port.
         port: u8 = 2,
         /// The host injected it for lookup.
@@ -129,8 +135,8 @@ entry! {
         verdict: u8 = 2,
         /// Policy generation that judged it.
         generation: u8 = 8,
-        /// Matched ACL slot, or 0xfff.
-        ace: u16 = 12,
+        /// Matched ACL slot, or all ones.
+        ace: u16 = ACE_BITS,
         /// Matched destination entry within its bank, or 0x1ff.
         destination: u16 = 9,
         /// Matched flow slot, or 0x1fff.

@@ -15,7 +15,7 @@ pub struct Field {
     /// Name as in the Rust struct and in `REGISTERS.md`.
     pub name: &'static str,
     /// Width in bits.
-    pub width: u32,
+    pub width: usize,
 }
 
 /// A packed structure: its name and fields from bit 0 upwards.
@@ -31,7 +31,7 @@ pub struct Entry {
 
 /// Declares a packed entry: a plain struct, its field table, `pack` and `unpack`.
 macro_rules! entry {
-    ($(#[doc = $doc:literal])+ $name:ident { $( #[doc = $fdoc:literal] $field:ident : $ty:tt = $width:literal, )+ }) => {
+    ($(#[doc = $doc:literal])+ $name:ident { $( #[doc = $fdoc:literal] $field:ident : $ty:tt = $width:expr, )+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct $name { $( #[doc = $fdoc] pub $field: $ty, )+ }
@@ -156,7 +156,7 @@ pub const LAYOUT_HASH: u64 = {
         let mut j = 0;
         while j < ENTRIES[i].fields.len() {
             hash = fnv_str(hash, ENTRIES[i].fields[j].name);
-            hash = fnv_u32(hash, ENTRIES[i].fields[j].width);
+            hash = fnv_u32(hash, ENTRIES[i].fields[j].width as u32);
             j += 1;
         }
         i += 1;

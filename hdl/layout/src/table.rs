@@ -18,8 +18,19 @@ pub const DESTINATIONS: usize = 144;
 pub const DESTINATION_BANKS: usize = 2;
 /// ACL slots compared in one clock.
 pub const ACL_LANES: usize = 36;
-/// Pages of `ACL_LANES` slots.
-pub const ACL_PAGES: usize = 32;
+/// Pages of `ACL_LANES` slots. A build option: 8, 16, 32 (where nothing is said), 64 or 128, by the environment variable
+/// `POSTERN_ACL_PAGES`. A lookup takes a clock a page.
+pub const ACL_PAGES: usize = match option_env!("POSTERN_ACL_PAGES") {
+    None => 32,
+    Some(pages) => match pages.as_bytes() {
+        b"8" => 8,
+        b"16" => 16,
+        b"32" => 32,
+        b"64" => 64,
+        b"128" => 128,
+        _ => panic!("POSTERN_ACL_PAGES is 8, 16, 32, 64 or 128"),
+    },
+};
 /// ACL slots; slot = page * ACL_LANES + lane; the lowest valid matching slot wins.
 pub const ACL_SLOTS: usize = ACL_LANES * ACL_PAGES;
 /// Bits of a page's number.

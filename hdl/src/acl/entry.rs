@@ -5,6 +5,7 @@
     reason = "the derive macro generates methods without documentation"
 )]
 
+use layout::desc::ACE_BITS;
 use rust_hdl_core::prelude::*;
 
 /// As `layout::table::AclEntry`.
@@ -76,6 +77,6 @@ pub struct Lookup {
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
 pub struct Found {
-    pub ace: Bits<12>,
+    pub ace: Bits<ACE_BITS>,
     pub permit: Bit,
 }

@@ -24,8 +24,8 @@ mod hits;
 mod pages;
 mod range;
 
-use layout::desc::NO_ACE;
-use layout::table::{ACL_LANES, ACL_PAGES, AclEntry};
+use layout::desc::{ACE_BITS, NO_ACE};
+use layout::table::{ACL_LANES, ACL_PAGE_BITS, ACL_PAGES, ACL_SLOT_BITS, AclEntry};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -44,6 +44,10 @@ const GROUPS: usize = 9;
 
 /// Nibbles of interface, protocol and both addresses.
 const STRIDES: usize = 19;
+/// Bits of the address of a row: page and nibble.
+const ROW_BITS: usize = ACL_PAGE_BITS + 4;
+/// Bits of the address of a page's valid map: page and bank.
+const MAP_BITS: usize = ACL_PAGE_BITS + 1;
 
 /// What the host's table operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, LogicState)]
@@ -65,13 +69,13 @@ struct Page {
     /// Which of two lookups in flight.
     tag: Bit,
     last: Bit,
-    number: Bits<5>,
+    number: Bits<ACL_PAGE_BITS>,
 }
 
 /// Address of a word of the valid maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
 struct MapAddress {
-    page: Bits<5>,
+    page: Bits<ACL_PAGE_BITS>,
     bank: Bit,
 }
 
@@ -113,13 +117,13 @@ pub struct Acl {
     queue: Reserved<Judged, 4, 5>,
     keys: Reserved<Lookup, 4, 5>,
     results: Reserved<Found, 4, 5>,
-    strides: [Ram<Bits<36>, 9>; STRIDES],
+    strides: [Ram<Bits<36>, ROW_BITS>; STRIDES],
     pages: [Pages; GROUPS],
     ranges: [Range; ACL_LANES],
-    maps: LutRam<Bits<36>, 6>,
+    maps: LutRam<Bits<36>, MAP_BITS>,
     encoder: Encoder,
     hits: Hits,
-    page: DFF<Bits<5>>,
+    page: DFF<Bits<ACL_PAGE_BITS>>,
     current: DFF<Lookup>,
     current_valid: DFF<Bit>,
     /// What joins the keys, one clock behind its packet.
@@ -150,13 +154,13 @@ pub struct Acl {
     p3_high: DFF<Bits<36>>,
     p3_rest: DFF<Bits<36>>,
     p4_match: DFF<Bits<36>>,
-    p6_base: DFF<Bits<11>>,
+    p6_base: DFF<Bits<ACL_SLOT_BITS>>,
     count: DFF<Bits<64>>,
     state: DFF<State>,
     step: DFF<Bits<5>>,
-    write_page: DFF<Bits<5>>,
+    write_page: DFF<Bits<ACL_PAGE_BITS>>,
     /// The same for the lanes of a group, when the entry is in one of them.
-    group_page: [DFF<Bits<5>>; GROUPS],
+    group_page: [DFF<Bits<ACL_PAGE_BITS>>; GROUPS],
     /// `State::Clear`, one clock later: ranges are written in every corner of the device.
     storing: DFF<Bit>,
     rest: DFF<Bits<13>>,
@@ -177,11 +181,11 @@ pub struct Acl {
     probe: Signal<Local, Page>,
     nibbles: Signal<Local, Bits<76>>,
     nibble: Signal<Local, Bits<4>>,
-    base: Signal<Local, Bits<9>>,
-    address: Signal<Local, Bits<9>>,
+    base: Signal<Local, Bits<ROW_BITS>>,
+    address: Signal<Local, Bits<ROW_BITS>>,
     map_read: Signal<Local, MapAddress>,
     ports: Signal<Local, Bits<36>>,
-    wide_page: Signal<Local, Bits<11>>,
+    wide_page: Signal<Local, Bits<ACL_SLOT_BITS>>,
     raw: Signal<Local, Bits<217>>,
     entry: Signal<Local, Entry>,
     value_fields: Signal<Local, Fields>,
@@ -192,16 +196,17 @@ pub struct Acl {
     behind: Signal<Local, Bits<5>>,
     remainder: Signal<Local, Bits<6>>,
     write_nibble: Signal<Local, Bits<4>>,
-    write_base: Signal<Local, Bits<9>>,
-    write_address: Signal<Local, Bits<9>>,
+    write_base: Signal<Local, Bits<ROW_BITS>>,
+    write_address: Signal<Local, Bits<ROW_BITS>>,
     differs: Signal<Local, Bits<4>>,
     found: Signal<Local, Found>,
     result: Signal<Local, Found>,
 
     room: Constant<Bits<5>>,
-    no_ace: Constant<Bits<12>>,
-    last_page: Constant<Bits<5>>,
-    next_page: Constant<Bits<5>>,
+    no_ace: Constant<Bits<ACE_BITS>>,
+    last_page: Constant<Bits<ACL_PAGE_BITS>>,
+    next_page: Constant<Bits<ACL_PAGE_BITS>>,
+    next_step: Constant<Bits<5>>,
     page_lanes: Constant<Bits<13>>,
     lane_zero: Constant<Bits<36>>,
     expand_end: Constant<Bits<5>>,
@@ -314,6 +319,7 @@ impl Default for Acl {
             no_ace: Constant::new(u64::from(NO_ACE).to_bits()),
             last_page: Constant::new((ACL_PAGES - 1).to_bits()),
             next_page: Constant::new(1_u64.to_bits()),
+            next_step: Constant::new(1_u64.to_bits()),
             page_lanes: Constant::new(ACL_LANES.to_bits()),
             lane_zero: Constant::new(1_u64.to_bits()),
             expand_end: Constant::new(17_u64.to_bits()),
@@ -447,7 +453,7 @@ impl Logic for Acl {
         self.new_ranges.next.sport_high = self.entry.val().sport_high;
         self.new_ranges.next.dport_low = self.entry.val().dport_low;
         self.new_ranges.next.dport_high = self.entry.val().dport_high;
-        self.behind.next = self.step.q.val() - self.next_page.val();
+        self.behind.next = self.step.q.val() - self.next_step.val();
         // What `Divide` leaves is less than the lanes.
         self.remainder.next = self.rest.q.val().get_bits::<6>(0);
         // Whether a row matches is worked out a clock before it is written: the block RAMs are far.
@@ -456,18 +462,20 @@ impl Logic for Acl {
         self.row_writes.d.next = (self.state.q.val() == State::Expand)
             & self.step.q.val().any()
             & (self.step.q.val() != self.expand_end.val());
-        self.write_base.next = bit_cast::<9, 5>(self.write_page.q.val()) << 4;
-        self.write_address.next = self.write_base.val() | bit_cast::<9, 4>(self.row_nibble.q.val());
+        self.write_base.next = bit_cast::<ROW_BITS, ACL_PAGE_BITS>(self.write_page.q.val()) << 4;
+        self.write_address.next =
+            self.write_base.val() | bit_cast::<ROW_BITS, 4>(self.row_nibble.q.val());
 
         // p1, p2: rows and ranges.
         self.nibbles.next = self.current.q.val().fields;
-        self.base.next = bit_cast::<9, 5>(self.page.q.val()) << 4;
+        self.base.next = bit_cast::<ROW_BITS, ACL_PAGE_BITS>(self.page.q.val()) << 4;
         for i in 0..19 {
             self.nibble.next = self.nibbles.val().get_bits::<4>(i * 4);
-            self.address.next = self.base.val() | bit_cast::<9, 4>(self.nibble.val());
+            self.address.next = self.base.val() | bit_cast::<ROW_BITS, 4>(self.nibble.val());
             if self.state.q.val() == State::Expand {
                 self.nibble.next = self.step.q.val().get_bits::<4>(0);
-                self.address.next = self.write_base.val() | bit_cast::<9, 4>(self.nibble.val());
+                self.address.next =
+                    self.write_base.val() | bit_cast::<ROW_BITS, 4>(self.nibble.val());
             }
             self.strides[i].clock.next = self.clock.val();
             self.strides[i].read_enable.next =
@@ -545,7 +553,7 @@ impl Logic for Acl {
 
         // p5, p6: the lowest lane; the slot number is page * 36 + lane.
         self.encoder.lanes.next = self.p4_match.q.val();
-        self.wide_page.next = bit_cast::<11, 5>(self.p5.q.val().number);
+        self.wide_page.next = bit_cast::<ACL_SLOT_BITS, ACL_PAGE_BITS>(self.p5.q.val().number);
         self.p6_base.d.next = (self.wide_page.val() << 5) + (self.wide_page.val() << 2);
         if self.ended.val() {
             self.collect_tag.d.next = !self.collect_tag.q.val();
@@ -553,13 +561,13 @@ impl Logic for Acl {
         self.hits.event_valid.next = self.ended.val();
         self.hits.event_found.next = self.encoder.found.val();
         self.hits.event_slot.next =
-            self.p6_base.q.val() + bit_cast::<11, 6>(self.encoder.lane.val());
+            self.p6_base.q.val() + bit_cast::<ACL_SLOT_BITS, 6>(self.encoder.lane.val());
 
         // The result waits for its packet. It has room: there are no more lookups than places in the queue.
         self.found.next.ace = self.no_ace.val();
         self.found.next.permit = false;
         if self.hits.result_found.val() {
-            self.found.next.ace = bit_cast::<12, 11>(self.hits.result_slot.val());
+            self.found.next.ace = bit_cast::<ACE_BITS, ACL_SLOT_BITS>(self.hits.result_slot.val());
             self.found.next.permit = self.hits.result_permit.val();
         }
         self.results.in_data.next = self.found.val();
@@ -583,13 +591,13 @@ impl Logic for Acl {
         self.done.next = false;
         self.step.d.next = 0.into();
         self.maps.write_enable.next = false;
-        self.maps.write_address.next = self.index.val().get_bits::<6>(0);
+        self.maps.write_address.next = self.index.val().get_bits::<MAP_BITS>(0);
         self.maps.write_data.next = self.data.val().get_bits::<36>(0);
         self.hits.request.next =
             (self.state.q.val() == State::Clear) | (self.state.q.val() == State::Read);
         self.hits.clear.next = self.state.q.val() == State::Clear;
         self.hits.permit.next = self.entry.val().permit;
-        self.hits.slot.next = self.index.val().get_bits::<11>(0);
+        self.hits.slot.next = self.index.val().get_bits::<ACL_SLOT_BITS>(0);
         self.read_data.next = bit_cast::<256, 64>(self.count.q.val());
         match self.state.q.val() {
             State::Idle => {
@@ -619,7 +627,7 @@ impl Logic for Acl {
                 }
             }
             State::Expand => {
-                self.step.d.next = self.step.q.val() + self.next_page.val();
+                self.step.d.next = self.step.q.val() + self.next_step.val();
                 if self.step.q.val() == self.expand_end.val() {
                     self.state.d.next = State::Clear;
                 }

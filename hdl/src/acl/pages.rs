@@ -4,6 +4,7 @@
 //! a thousand LUT RAM blocks in every corner of the device; the counters of two groups of lanes never
 //! differ, but no tool merges them, since each follows only itself. About ten LUTs, no latency of its own.
 
+use layout::table::ACL_PAGE_BITS;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -17,9 +18,9 @@ pub struct Pages {
     /// It was the last of its lookup; wins over `counts`.
     pub restarts: Signal<In, Bit>,
     /// The page.
-    pub page: Signal<Out, Bits<5>>,
-    count: DFF<Bits<5>>,
-    one: Constant<Bits<5>>,
+    pub page: Signal<Out, Bits<ACL_PAGE_BITS>>,
+    count: DFF<Bits<ACL_PAGE_BITS>>,
+    one: Constant<Bits<ACL_PAGE_BITS>>,
 }
 
 impl Default for Pages {

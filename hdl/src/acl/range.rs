@@ -4,6 +4,7 @@
 //! four 16-bit comparators. Ranges stay ranges; written as prefixes one entry could take hundreds of slots.
 //! Costs 32 LUT RAM blocks, 32 carry cells a lane.
 
+use layout::table::ACL_PAGE_BITS;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -16,7 +17,7 @@ pub struct Range {
     /// Clock, rising edge.
     pub clock: Signal<In, Clock>,
     /// The page.
-    pub page: Signal<In, Bits<5>>,
+    pub page: Signal<In, Bits<ACL_PAGE_BITS>>,
     /// Source port, one clock after the page.
     pub sport: Signal<In, Bits<16>>,
     /// Destination port, one clock after the page.
@@ -26,10 +27,10 @@ pub struct Range {
     /// Store `ranges` at `write_page`, which keep still for a clock more.
     pub write_enable: Signal<In, Bit>,
     /// Page to write.
-    pub write_page: Signal<In, Bits<5>>,
+    pub write_page: Signal<In, Bits<ACL_PAGE_BITS>>,
     /// Ranges to write.
     pub ranges: Signal<In, Ranges>,
-    memory: LutRam<Ranges, 5>,
+    memory: LutRam<Ranges, ACL_PAGE_BITS>,
     /// `write_enable`, one clock later: who writes is far.
     stores: DFF<Bit>,
     both: DFF<Bit>,

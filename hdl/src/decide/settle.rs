@@ -9,7 +9,7 @@
 )]
 
 use layout::csr::CONTROL_DROP_NOT_SYN;
-use layout::desc::{NO_ACE, Reason, Verdict};
+use layout::desc::{ACE_BITS, NO_ACE, Reason, Verdict};
 use rust_hdl_core::prelude::*;
 
 use crate::parser::code;
@@ -42,13 +42,13 @@ pub struct Settle {
     split: SplitJudged,
     action: Signal<Local, Action>,
     not_syn: Signal<Local, Bit>,
-    ace: Signal<Local, Bits<12>>,
+    ace: Signal<Local, Bits<ACE_BITS>>,
     miss_reason: Signal<Local, Bits<6>>,
     reason: Signal<Local, Bits<6>>,
     verdict: Signal<Local, Bits<2>>,
     forwards: Signal<Local, Bits<64>>,
     drops: Signal<Local, Bits<64>>,
-    no_ace: Constant<Bits<12>>,
+    no_ace: Constant<Bits<ACE_BITS>>,
     drop_not_syn_bit: Constant<Bits<5>>,
     forward: Constant<Bits<2>>,
     drop_code: Constant<Bits<2>>,

@@ -10,6 +10,7 @@
 //!                 metadata    beat 0  …
 //! ```
 
+use layout::desc::LENGTH_BITS;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
@@ -75,6 +76,7 @@ pub struct Drain {
     asks: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     room: Signal<Local, Bit>,
+    told_length: Signal<Local, Bits<LENGTH_BITS>>,
     length: Signal<Local, Bits<16>>,
     beats_of: Signal<Local, Bits<10>>,
     final_of: Signal<Local, Bits<10>>,
@@ -129,6 +131,7 @@ impl Default for Drain {
             asks: Signal::default(),
             ends: Signal::default(),
             room: Signal::default(),
+            told_length: Signal::default(),
             length: Signal::default(),
             beats_of: Signal::default(),
             final_of: Signal::default(),
@@ -160,7 +163,8 @@ impl Logic for Drain {
             & (!self.popped.q.val())
             & self.notices.in_ready.val()
             & self.room.val();
-        self.length.next = self.oldest.val().get_bits::<16>(0);
+        self.told_length.next = self.oldest.val().get_bits::<LENGTH_BITS>(0);
+        self.length.next = bit_cast::<16, LENGTH_BITS>(self.told_length.val());
         self.beats_of.next = self.oldest.val().get_bits::<10>(76);
         self.final_of.next = self.beats_of.val() - self.one10.val();
         self.not_length.next = !self.length.val().get_bits::<3>(0);

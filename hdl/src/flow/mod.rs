@@ -21,7 +21,7 @@
 mod hash;
 mod stats;
 
-use layout::desc::NO_FLOW;
+use layout::desc::{ACE_BITS, NO_FLOW};
 use layout::hash::INDEX_BITS;
 use layout::table::{FLOW_STASH, FLOW_WAY_ENTRIES, FLOW_WAYS, FlowEntry, Operation};
 use rust_hdl_core::prelude::*;
@@ -184,7 +184,7 @@ pub struct Flow {
     write_pair: Constant<Bits<2>>,
     no_flow: Constant<Bits<13>>,
     no_destination: Constant<Bits<9>>,
-    no_ace: Constant<Bits<12>>,
+    no_ace: Constant<Bits<ACE_BITS>>,
     stash_base: Constant<Bits<13>>,
     one: Constant<Bits<6>>,
     place: [Constant<Bits<3>>; FLOW_STASH],

@@ -92,5 +92,5 @@ impl Nic {
 fn word_of_valid() -> usize {
     let fields = FlowEntry::ENTRY.fields.iter();
     let before = fields.take_while(|field| field.name != "valid");
-    before.map(|field| field.width as usize).sum::<usize>() / 32
+    before.map(|field| field.width).sum::<usize>() / 32
 }
