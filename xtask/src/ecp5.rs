@@ -37,6 +37,9 @@ pub struct Board {
     /// The data sheet's limit for block RAM; nextpnr does not model it.
     pub block_ram_limit_mhz: f64,
     pub block_ram: usize,
+    /// LUTs of four inputs.
+    pub lut4: usize,
+    #[serde(default)]
     pub budget: Vec<Budget>,
 }
 
@@ -123,6 +126,20 @@ pub fn synthesise(folder: &Path, files: &[&str], top: &str) -> Result<Cells> {
         .into_iter()
         .map(|(path, cell)| (path, cell.r#type))
         .collect())
+}
+
+/// Turns the `netlist.json` of a folder into `flat.v` there: one module in which every cell is what the models in `cells` say
+/// of it, and cells without a model stay.
+pub fn flatten(folder: &Path, top: &str, cells: &Path) -> Result {
+    // Nets are split into bits: a simulator would take two bits of one net that follow each other for a loop.
+    let script = format!(
+        "read_json netlist.json; delete =* ={top} %d; read_verilog {}; hierarchy -top {top}; proc; flatten; opt_clean; \
+         splitnets; rename -hide; clean; write_verilog -noattr flat.v",
+        cells.display(),
+    );
+    run(tool("yosys")
+        .current_dir(folder)
+        .args(["-q", "-l", "flat.log", "-p", &script]))
 }
 
 /// What nextpnr reports for one seed.

@@ -31,8 +31,14 @@ mod lab;
 mod ecp5;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
+/// The same of other widths and access lists.
+mod sizes;
+/// The plot of them.
+mod chart;
 /// The bitstream of a board.
 mod bitstream;
+/// Netlists under the tests of what they were made of.
+mod netlist;
 /// Faults in the card that the tests must notice.
 mod mutants;
 /// Bytes from outside against every parser.
@@ -74,8 +80,12 @@ enum Command {
     EnrolTest,
     /// Synthesis, placement and routing for the ECP5: resources and Fmax for several seeds
     Synth(synth::Options),
+    /// What the core costs with other widths and access lists: table and plot in `docs`; hours
+    Sizes(sizes::Options),
     /// The bitstream of a board, timed for several seeds, with its manifest
     Bitstream(bitstream::Options),
+    /// What yosys makes of core, card and board, under the tests of the Verilog it was made of
+    Netlist(netlist::Options),
     /// Deliberate faults in the card, each of which the tests must notice
     Mutants(mutants::Options),
     /// Install everything that any command needs
@@ -103,7 +113,9 @@ fn main() -> ExitCode {
         Command::EnrolTest => commands::enrol_test(),
         Command::Lab(options) => lab::lab(&options),
         Command::Synth(options) => synth::synth(&options),
+        Command::Sizes(options) => sizes::sizes(&options),
         Command::Bitstream(options) => bitstream::bitstream(&options),
+        Command::Netlist(options) => netlist::netlist(&options),
         Command::Mutants(options) => mutants::mutants(&options),
         Command::Setup => commands::setup(),
         Command::Lint => commands::lint(),

@@ -48,54 +48,121 @@ pub fn synth(options: &Options) -> Result {
             fs::read_to_string(&circuit).map_err(at(&circuit))?
         }
     };
-    let scan = Scan::new(top, &text)?;
-    let wrapper = folder.join("wrapper.v");
-    fs::write(&wrapper, scan.verilog()).map_err(at(&wrapper))?;
-    let cells = ecp5::synthesise(&folder, &["circuit.v", "wrapper.v"], WRAPPER)?;
-    let route = Route {
-        folder: &folder,
-        board: &board,
-        constraints: &[],
-    };
-    let routed = route.all(options.seeds)?;
-    report(&folder, top, &board, &scan, &cells, &routed)
+    let built = Built::new(&board, &folder, top, &text, options.seeds)?;
+    report(&folder, top, &board, &built)
 }
 
-fn report(
-    folder: &Path,
-    top: &str,
-    board: &Board,
-    scan: &Scan,
-    cells: &Cells,
-    routed: &[Routed],
-) -> Result {
-    let count = |kind: &str| cells.values().filter(|cell| *cell == kind).count();
-    let (lut, carry, ff) = (count("LUT4"), count("CCU2C"), count("TRELLIS_FF"));
-    let (ebr, lutram) = (count("DP16KD"), count("TRELLIS_DPR16X4"));
-    let limit = if ebr > 0 {
-        board.block_ram_limit_mhz
-    } else {
-        f64::INFINITY
-    };
-    let blocks = memory_by_block(cells);
-    let Board {
-        device,
-        block_ram: available,
-        target_mhz,
-        ..
-    } = board;
+/// A circuit behind a scan wrapper, placed and routed.
+pub struct Built {
+    /// Flip-flops of the wrapper, counted with the rest.
+    wrapper_flip_flops: usize,
+    cells: Cells,
+    /// By seed.
+    pub routed: Vec<Routed>,
+}
 
-    let mut text = format!(
-        "{top} on {device}, behind a scan wrapper of {} flip-flops (included)\n\n  \
-         LUT4 {lut}   carry pairs {carry}   flip-flops {ff}   LUT RAM {lutram} (16x4)   \
-         block RAM {ebr} of {available}\n\n  block            block RAM  LUT RAM\n",
-        scan.flip_flops(),
+impl Built {
+    /// Builds the circuit `top` of this text, which is `circuit.v` in the folder.
+    pub fn new(board: &Board, folder: &Path, top: &str, text: &str, seeds: u32) -> Result<Self> {
+        let scan = Scan::new(top, text)?;
+        let wrapper = folder.join("wrapper.v");
+        fs::write(&wrapper, scan.verilog()).map_err(at(&wrapper))?;
+        let cells = ecp5::synthesise(folder, &["circuit.v", "wrapper.v"], WRAPPER)?;
+        let route = Route {
+            folder,
+            board,
+            constraints: &[],
+        };
+        Ok(Self {
+            wrapper_flip_flops: scan.flip_flops(),
+            cells,
+            routed: route.all(seeds)?,
+        })
+    }
+
+    /// How many cells there are of a kind.
+    pub fn count(&self, kind: &str) -> usize {
+        self.cells.values().filter(|cell| *cell == kind).count()
+    }
+
+    /// What block RAM, where there is any, allows the clock at most.
+    pub fn limit(&self, board: &Board) -> f64 {
+        match self.count("DP16KD") {
+            0 => f64::INFINITY,
+            _ => board.block_ram_limit_mhz,
+        }
+    }
+}
+
+fn report(folder: &Path, top: &str, board: &Board, built: &Built) -> Result {
+    let limit = built.limit(board);
+    let (ebr, available) = (built.count("DP16KD"), board.block_ram);
+    let target_mhz = board.target_mhz;
+    let worst = built.routed.iter().map(Routed::mhz).fold(limit, f64::min);
+    let blocks = memory_by_block(&built.cells);
+    let (budgets, over) = budgets(board, &blocks);
+    let text = format!(
+        "{}{budgets}{}\n  worst {worst:.1} MHz, target {target_mhz} MHz\n",
+        resources(top, board, built, &blocks),
+        seeds(built, limit),
     );
-    for (block, (ebr, lutram)) in &blocks {
+    print!("\n{text}");
+    let fmax: Vec<_> = built
+        .routed
+        .iter()
+        .map(|seed| json!({ "seed": seed.seed, "fmax_mhz": seed.mhz().min(limit) }))
+        .collect();
+    let record = json!({
+        "top": top, "device": board.device, "wrapper_flip_flops": built.wrapper_flip_flops,
+        "lut4": built.count("LUT4"), "ccu2c": built.count("CCU2C"), "flip_flops": built.count("TRELLIS_FF"),
+        "lut_ram": built.count("TRELLIS_DPR16X4"), "block_ram": ebr, "block_ram_available": available,
+        "blocks": blocks, "seeds": fmax, "worst_mhz": worst, "target_mhz": target_mhz,
+    });
+    for (name, content) in [
+        ("report.txt", text),
+        ("report.json", format!("{record:#}\n")),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, content).map_err(at(&path))?;
+    }
+    if worst < target_mhz || ebr > available {
+        return Err(Failure::Check(format!(
+            "{top} does not meet {target_mhz} MHz in {available} block RAMs"
+        )));
+    }
+    match over.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Check(format!(
+            "over the block RAM budget: {}",
+            over.join(", ")
+        ))),
+    }
+}
+
+/// What the circuit takes of the device.
+fn resources(top: &str, board: &Board, built: &Built, blocks: &Blocks) -> String {
+    let mut text = format!(
+        "{top} on {}, behind a scan wrapper of {} flip-flops (included)\n\n  \
+         LUT4 {}   carry pairs {}   flip-flops {}   LUT RAM {} (16x4)   \
+         block RAM {} of {}\n\n  block            block RAM  LUT RAM\n",
+        board.device,
+        built.wrapper_flip_flops,
+        built.count("LUT4"),
+        built.count("CCU2C"),
+        built.count("TRELLIS_FF"),
+        built.count("TRELLIS_DPR16X4"),
+        built.count("DP16KD"),
+        board.block_ram,
+    );
+    for (block, (ebr, lutram)) in blocks {
         let _ = writeln!(text, "  {block:16} {ebr:9}  {lutram:7}");
     }
-    let mut over = Vec::new();
-    let _ = writeln!(text);
+    text
+}
+
+/// Block RAM of each group with a budget, and the groups that are over it.
+fn budgets<'a>(board: &'a Board, blocks: &Blocks) -> (String, Vec<&'a str>) {
+    let (mut text, mut over) = (String::from("\n"), Vec::new());
     for Budget {
         what,
         blocks: members,
@@ -109,49 +176,26 @@ fn report(
             over.push(what.as_str());
         }
     }
-    let _ = writeln!(text, "\n  seed     Fmax   slowest path");
-    for seed in routed {
+    (text, over)
+}
+
+/// Fmax of each seed, with its slowest path.
+fn seeds(built: &Built, limit: f64) -> String {
+    let mut text = String::from("\n  seed     Fmax   slowest path\n");
+    for seed in &built.routed {
         let (from, to) = seed.worst_path().unwrap_or_default();
         let mhz = seed.mhz().min(limit);
         let _ = writeln!(text, "  {:4} {mhz:8.1}   {from} -> {to}", seed.seed);
     }
-    let worst = routed.iter().map(Routed::mhz).fold(limit, f64::min);
-    let _ = writeln!(text, "\n  worst {worst:.1} MHz, target {target_mhz} MHz");
-    let seeds: Vec<_> = routed
-        .iter()
-        .map(|seed| json!({ "seed": seed.seed, "fmax_mhz": seed.mhz().min(limit) }))
-        .collect();
-    let record = json!({
-        "top": top, "device": device, "wrapper_flip_flops": scan.flip_flops(),
-        "lut4": lut, "ccu2c": carry, "flip_flops": ff, "lut_ram": lutram,
-        "block_ram": ebr, "block_ram_available": available,
-        "blocks": blocks, "seeds": seeds, "worst_mhz": worst, "target_mhz": target_mhz,
-    });
-    print!("\n{text}");
-    for (name, content) in [
-        ("report.txt", text),
-        ("report.json", format!("{record:#}\n")),
-    ] {
-        let path = folder.join(name);
-        fs::write(&path, content).map_err(at(&path))?;
-    }
-    if worst < *target_mhz || ebr > *available {
-        return Err(Failure::Check(format!(
-            "{top} does not meet {target_mhz} MHz in {available} block RAMs"
-        )));
-    }
-    if !over.is_empty() {
-        return Err(Failure::Check(format!(
-            "over the block RAM budget: {}",
-            over.join(", ")
-        )));
-    }
-    Ok(())
+    text
 }
+
+/// Block RAMs and LUT RAMs by block.
+type Blocks<'a> = BTreeMap<&'a str, (usize, usize)>;
 
 /// Block RAMs and LUT RAMs of each block directly inside the circuit, or inside its core: memories keep their path
 /// (`core.core.flow.ways.…`) through synthesis, logic does not.
-fn memory_by_block(cells: &Cells) -> BTreeMap<&str, (usize, usize)> {
+fn memory_by_block(cells: &Cells) -> Blocks<'_> {
     let mut blocks = BTreeMap::new();
     for (path, kind) in cells {
         let block = path

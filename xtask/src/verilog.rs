@@ -10,6 +10,23 @@ pub fn emit_top(out: &Path) -> Result<String> {
     emit(out, &["--top"])
 }
 
+/// The same with streams of this width and so many pages of access list.
+///
+/// The number of pages is an option of the build, so this one has a folder of its own; the circuits are only printed, and
+/// compile in seconds without optimisation.
+pub fn emit_size(out: &Path, width: usize, pages: usize) -> Result<String> {
+    let folder = target().join("sizes/build");
+    let mut build = cargo(["run", "--quiet", "--package", "hdl", "--bin", "emit"]);
+    build
+        .args(["--config", "profile.dev.package.hdl.opt-level=0"])
+        .env("CARGO_TARGET_DIR", &folder)
+        .env("POSTERN_ACL_PAGES", pages.to_string())
+        .args(["--", "--top", "--width", &width.to_string(), "--out"])
+        .arg(out);
+    run(&mut build)?;
+    fs::read_to_string(out).map_err(at(out))
+}
+
 /// Prints the whole card with rings to a file and returns the text.
 pub fn emit_card(out: &Path) -> Result<String> {
     emit(out, &["--card"])

@@ -2,7 +2,7 @@
 //!
 //! No registers: in front of the skid buffer of rulings. `CONTRACT.md` step 17 for a hit. Costs about 60 LUTs.
 
-use layout::desc::{HOST_PORT, Reason, Verdict};
+use layout::desc::{HOST_PORT, LENGTH_BITS, Reason, Verdict};
 use rust_hdl_core::prelude::*;
 
 use crate::parser::code;
@@ -36,7 +36,7 @@ pub struct Rule {
     verdict: Signal<Local, Bits<2>>,
     rewrites: Signal<Local, Bit>,
     metadata: Signal<Local, Metadata>,
-    no_length: Constant<Bits<16>>,
+    no_length: Constant<Bits<LENGTH_BITS>>,
     host_port: Constant<Bits<2>>,
     forward: Constant<Bits<2>>,
     punt: Constant<Bits<2>>,
