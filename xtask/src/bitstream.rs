@@ -58,7 +58,12 @@ struct Clock {
 pub fn bitstream(options: &Options) -> Result {
     requirements::ensure(&[SYNTHESIS])?;
     let home = root().join("bitstreams").join(&options.board);
-    let folder = target().join("bitstream").join(&options.board);
+    let mut folder = target().join("bitstream").join(&options.board);
+    if options.verify {
+        // Nothing made before may be taken for made again.
+        folder.push("again");
+        let _ = fs::remove_dir_all(&folder);
+    }
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     let board = Board::read(&options.board)?;
     let build = Build {
@@ -145,8 +150,8 @@ impl Build<'_> {
         let constraints = self.synthesise(&told.git_commit)?;
         let route = self.route(&constraints);
         let routed = route.one(told.seed)?;
-        let bit = self.folder.join("again.bit");
-        route.pack(told.seed, &bit, &self.folder.join("again.svf"))?;
+        let bit = self.folder.join("postern.bit");
+        route.pack(told.seed, &bit, &self.folder.join("postern.svf"))?;
         let made = self.manifest(&told.git_commit, &routed, &bit)?;
         if made != told {
             return Err(Failure::Check(format!(

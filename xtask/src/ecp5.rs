@@ -8,6 +8,7 @@ use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,9 @@ impl Board {
 /// Cell types by instance path.
 pub type Cells = BTreeMap<String, String>;
 
+/// What yosys writes and nextpnr reads, in a folder.
+const NETLIST: &str = "netlist.json";
+
 /// The programs of the flow.
 const PROGRAMS: [&str; 3] = ["yosys", "nextpnr-ecp5", "ecppack"];
 
@@ -119,7 +123,7 @@ pub fn synthesise(folder: &Path, files: &[&str], top: &str) -> Result<Cells> {
     run(tool("yosys")
         .current_dir(folder)
         .args(["-q", "-l", "yosys.log", "-p", &script]))?;
-    let mut netlist: Netlist = read(&folder.join("netlist.json"))?;
+    let mut netlist: Netlist = read(&folder.join(NETLIST))?;
     let module = netlist.modules.remove(top);
     let cells = module.map(|module| module.cells).unwrap_or_default();
     Ok(cells
@@ -220,69 +224,90 @@ impl Route<'_> {
     /// Seeds 1 to `seeds`, as many at once as there are cores.
     pub fn all(&self, seeds: u32) -> Result<Vec<Routed>> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let seeds: Vec<u32> = (1..=seeds).collect();
-        let mut routed = Vec::new();
-        for group in seeds.chunks(cores) {
-            let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
-                let start = |seed: &u32| {
-                    let seed = *seed;
-                    scope.spawn(move || self.one(seed))
-                };
-                let running: Vec<_> = group.iter().map(start).collect();
-                let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
-                    handle.join().expect("routing does not panic")
-                };
-                running.into_iter().map(join).collect()
-            });
-            for seed in done {
-                routed.push(seed?);
-            }
-        }
+        let seed = AtomicU32::new(1);
+        let route = || -> Vec<Result<Routed>> {
+            let next = || Some(seed.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed <= seeds);
+            std::iter::from_fn(next)
+                .map(|seed| self.one(seed))
+                .collect()
+        };
+        let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(route)).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+                worker.join().expect("routing does not panic")
+            };
+            workers.into_iter().flat_map(join).collect()
+        });
+        let mut routed = done.into_iter().collect::<Result<Vec<_>>>()?;
+        routed.sort_by_key(|routed| routed.seed);
         Ok(routed)
     }
 
-    /// One seed: `route-SEED.json`, `.log` and, with constraints, `.config` in the folder.
+    /// One seed: `route-SEED.json`, `.log` and, with constraints, `.config` in the folder. What is there already for the same
+    /// netlist, constraints and tool is taken as it is: a seed takes half an hour.
     pub fn one(&self, seed: u32) -> Result<Routed> {
-        let Board {
-            nextpnr: device,
-            target_mhz,
-            ..
-        } = self.board;
         let report = format!("route-{seed}.json");
-        let mut nextpnr = tool("nextpnr-ecp5");
-        nextpnr
-            .current_dir(self.folder)
-            .args(device)
-            .args(["--json", "netlist.json"]);
-        if self.constraints.is_empty() {
-            nextpnr.args(["--freq", &target_mhz.to_string()]);
+        let arguments = self.arguments(seed, &report);
+        let stamp = self.stamp(&arguments)?;
+        let stamped = self.folder.join(format!("route-{seed}.stamp"));
+        if fs::read_to_string(&stamped).is_ok_and(|before| before == stamp) {
+            println!("    seed {seed} was placed and routed before");
         } else {
-            nextpnr.args(["--textcfg", &config(seed)]);
+            println!("    placing and routing, seed {seed}: takes minutes");
+            capture(
+                tool("nextpnr-ecp5")
+                    .current_dir(self.folder)
+                    .args(&arguments),
+            )?;
+            fs::write(&stamped, stamp).map_err(at(&stamped))?;
+        }
+        let mut routed: Routed = read(&self.folder.join(report))?;
+        routed.seed = seed;
+        Ok(routed)
+    }
+
+    fn arguments(&self, seed: u32, report: &str) -> Vec<String> {
+        let mut arguments = self.board.nextpnr.clone();
+        arguments.extend(["--json".into(), NETLIST.into()]);
+        match self.constraints.is_empty() {
+            true => arguments.extend(["--freq".into(), self.board.target_mhz.to_string()]),
+            false => arguments.extend(["--textcfg".into(), config(seed)]),
         }
         for file in self.constraints {
-            nextpnr.arg("--lpf").arg(file);
+            arguments.extend(["--lpf".into(), file.display().to_string()]);
         }
-        nextpnr.args([
+        // Quiet on our terminal; the log can be followed while it runs.
+        let log = format!("route-{seed}.log");
+        let rest = [
             "--seed",
             &seed.to_string(),
             "--placer-heap-timingweight",
             &PLACER_TIMING_WEIGHT.to_string(),
-        ]);
-        // Quiet on our terminal; the log can be followed while it runs.
-        let log = format!("route-{seed}.log");
-        nextpnr.args([
             "--timing-allow-fail",
             "--report",
-            &report,
+            report,
             "--quiet",
             "--log",
             &log,
-        ]);
-        println!("    placing and routing, seed {seed}: takes minutes");
-        capture(&mut nextpnr)?;
-        let mut routed: Routed = read(&self.folder.join(report))?;
-        routed.seed = seed;
-        Ok(routed)
+        ];
+        arguments.extend(rest.map(String::from));
+        arguments
+    }
+
+    /// All that the outcome of a seed follows from.
+    fn stamp(&self, arguments: &[String]) -> Result<String> {
+        let told = output(tool("nextpnr-ecp5").arg("--version"))?;
+        let version = [told.stdout, told.stderr].concat();
+        let mut sums = command("sha256sum");
+        sums.current_dir(self.folder)
+            .arg(NETLIST)
+            .args(self.constraints);
+        Ok(format!(
+            "{}{}{}\n",
+            String::from_utf8_lossy(&version),
+            capture(&mut sums)?,
+            arguments.join(" "),
+        ))
     }
 
     /// Packs what a seed was routed to: the bitstream and its SVF.

@@ -116,6 +116,8 @@ pub fn build(directory: &Path, level: &str) {
             "--x-assign",
             "fast",
             "-O1",
+            "--output-split-cfuncs",
+            "500",
         ])
         .args([
             "--prefix",
@@ -130,7 +132,16 @@ pub fn build(directory: &Path, level: &str) {
     for entry in std::fs::read_dir(directory.join("obj")).expect("verilator made it") {
         let path = entry.expect("a directory entry").path();
         if path.extension().is_some_and(|extension| extension == "cpp") {
-            let _ = writeln!(unit, "#include \"{}\"", path.display());
+            // Set-up is half of the text and none of the running time; that of a netlist would take 20 GB to optimise.
+            let is_seldom = path.to_string_lossy().contains("Slow");
+            let (before, behind) = match is_seldom {
+                true => (
+                    "#pragma GCC push_options\n#pragma GCC optimize (\"O0\")\n",
+                    "#pragma GCC pop_options\n",
+                ),
+                false => ("", ""),
+            };
+            let _ = writeln!(unit, "{before}#include \"{}\"\n{behind}", path.display());
         }
     }
     unit.push_str("#include \"../main.cpp\"\n");
