@@ -23,6 +23,8 @@
 
 use rust_hdl_core::prelude::*;
 
+/// Primitives of the device.
+pub mod family;
 /// Register with enable and reset.
 pub mod dff;
 /// Block RAM and LUT RAM.
