@@ -20,5 +20,9 @@ pub mod lights;
 pub mod port;
 /// The serial line.
 pub mod console;
+/// The hard block of PCIe.
+pub mod pcie_block;
 /// All of it on the Lattice Versa ECP5-5G.
 pub mod versa;
+/// All of it on the STLV7325.
+pub mod stlv7325;

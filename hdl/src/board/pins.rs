@@ -50,7 +50,7 @@ impl<T: Synth> Logic for ReceiveDelay<T> {
             Family::Series7 => format!(
                 "IDELAYE2 #(.IDELAY_TYPE(\"FIXED\"), .IDELAY_VALUE({RECEIVE_TAPS_SERIES7}), .REFCLK_FREQUENCY(200.0)) \
                  delay{bit} (.IDATAIN(pin{index}), .DATAOUT(delayed{index}), .C(1'b0), .CE(1'b0), .CINVCTRL(1'b0), \
-                 .CNTVALUEIN(5'd0), .CNTVALUEOUT(), .DATAIN(1'b0), .INC(1'b0), .LD(1'b0), .LDPIPEEN(1'b0), \
+                 .CNTVALUEIN(5'd0), .DATAIN(1'b0), .INC(1'b0), .LD(1'b0), .LDPIPEEN(1'b0), \
                  .REGRST(1'b0));\n"
             ),
         })

@@ -60,10 +60,9 @@ impl Logic for Pll {
                  BUFG reference_buffer (.I(board_clock), .O(reference));\n\
                  MMCME2_BASE #(.CLKIN1_PERIOD(5.000), .CLKFBOUT_MULT_F(5.000), .CLKOUT0_DIVIDE_F(8.000))\n\
                  pll (.CLKIN1(reference), .CLKFBIN(feedback), .CLKFBOUT(feedback), .CLKOUT0(made), .LOCKED(locked),\n\
-                 .PWRDWN(1'b0), .RST(1'b0), .CLKFBOUTB(), .CLKOUT0B(), .CLKOUT1(), .CLKOUT1B(), .CLKOUT2(),\n\
-                 .CLKOUT2B(), .CLKOUT3(), .CLKOUT3B(), .CLKOUT4(), .CLKOUT5(), .CLKOUT6());\n\
+                 .PWRDWN(1'b0), .RST(1'b0));\n\
                  BUFG clock_buffer (.I(made), .O(clock));\n\
-                 IDELAYCTRL taps (.REFCLK(reference), .RST(~locked), .RDY());\n",
+                 IDELAYCTRL taps (.REFCLK(reference), .RST(~locked));\n",
             ),
         }
     }

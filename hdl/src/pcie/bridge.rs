@@ -276,6 +276,8 @@ impl Logic for Bridge {
         if self.rx.out_data.val().upper | self.rx_breaks.q.val() {
             self.rx_keep.next = self.whole_beat.val();
         }
+        self.rx_ends.next = (self.rx.out_data.val().last & !self.rx_breaks.q.val())
+            | (self.rx_broken.q.val().all() & self.rx_breaks.q.val());
         self.rx_last.next = self.rx_ends.val();
         self.rx_bar.next = self.no_bar.val();
         if self.rx.out_data.val().bar0 {
@@ -284,8 +286,6 @@ impl Logic for Bridge {
         self.rx_poisoned.next = self.rx.out_data.val().poisoned;
 
         // Where in a TLP the endpoint is.
-        self.rx_ends.next = (self.rx.out_data.val().last & !self.rx_breaks.q.val())
-            | (self.rx_broken.q.val().all() & self.rx_breaks.q.val());
         self.rx_moves.next =
             (self.rx.out_valid.val() | self.rx_breaks.q.val()) & self.rx_ready.val();
         self.rx_goes_on.next = (self.rx_moves.val() & !self.rx_ends.val())
