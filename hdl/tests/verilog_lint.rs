@@ -128,7 +128,10 @@ fn the_boards_are_clean() {
         (
             "stlv7325",
             hdl::emit_stlv7325(0, 0),
-            include_str!("support/series7.v"),
+            concat!(
+                include_str!("support/series7.v"),
+                include_str!("support/pcie_7x.v")
+            ),
         ),
     ];
     for (name, verilog, primitives) in boards {
