@@ -31,6 +31,8 @@ mod lab;
 mod ecp5;
 /// What the card costs on an ECP5, and how fast it runs.
 mod synth;
+/// What Vivado needs for the 7-series board.
+mod series7;
 /// The bitstream of a board.
 mod bitstream;
 /// Faults in the card that the tests must notice.
