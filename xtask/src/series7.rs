@@ -179,3 +179,35 @@ fn report(cells: &Cells, yosys: &str) -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_counts_for_the_luts_it_takes() {
+        let cells = [
+            ("LUT2", 3),
+            ("LUT6", 5),
+            ("LUT6_2", 100),
+            ("INV", 1),
+            ("RAM32M", 2),
+            ("SRL16E", 7),
+            ("MUXF7", 9),
+            ("FDRE", 40),
+            ("FDSE", 2),
+            ("RAMB36E1", 3),
+            ("RAMB18E1", 1),
+        ];
+        let cells = cells.map(|(kind, count)| (kind.to_owned(), count)).into();
+        let text = report(&cells, "yosys");
+        for line in [
+            "| LUT, all | 24 | 203800 | 0.0 |",
+            "| flip-flop | 42 | 407600 | 0.0 |",
+            "| RAMB36, two RAMB18 being one | 3.5 | 445 | 0.8 |",
+            "Of the LUTs 15 hold memory.",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}
