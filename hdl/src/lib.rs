@@ -23,6 +23,8 @@
 
 use rust_hdl_core::prelude::*;
 
+/// Primitives of the device.
+pub mod family;
 /// Register with enable and reset.
 pub mod dff;
 /// Block RAM and LUT RAM.
@@ -135,6 +137,20 @@ pub fn emit_versa(git_hash: u32, build_time: u32) -> String {
         ..csr::ident::Build::default()
     };
     apart(move || emit(TOP, board::versa::Versa::new(build)))
+}
+
+/// Verilog of the card on the STLV7325, as [`emit_versa`] for its board.
+///
+/// # Panics
+/// When the circuit has an open signal or a logic loop.
+pub fn emit_stlv7325(git_hash: u32, build_time: u32) -> String {
+    let build = csr::ident::Build {
+        board: layout::csr::BOARD_STLV7325,
+        git_hash,
+        build_time,
+        ..csr::ident::Build::default()
+    };
+    apart(move || emit(TOP, board::stlv7325::Stlv7325::new(build)))
 }
 
 /// Prints on a stack of its own: a card is a value of some MiB, more than a thread of a test has.

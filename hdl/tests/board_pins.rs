@@ -1,4 +1,5 @@
-//! The whole board at its pins: tables by the serial line, frames in at one port's RGMII and out at the other's.
+//! Whole boards at their pins: tables by the serial line, frames in at one port's RGMII and out at the other's; TLPs of the
+//! one that has a link.
 //!
 //! Frames are built, and expected, with etherparse; their check sequence comes from crc32fast. A clock is 8 ns.
 
@@ -10,7 +11,8 @@ use layout::hash::flow_index;
 use layout::table::{Adjacency, FlowAction, FlowEntry, Interface, Key, Table};
 use support::board::{Board, is_sound, with_check};
 use support::random::Random;
-use support::uart::{read, write};
+use support::tlp::{COMPLETION_DATA, READ, Request, WRITE};
+use support::uart::{self, read, write};
 
 const OUTSIDE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 const INSIDE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -159,16 +161,25 @@ fn payload(random: &mut Random, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_connection_passes_both_ports_at_line_rate_and_broken_frames_leave_broken() {
+fn a_connection_passes_the_versa_at_line_rate_and_broken_frames_leave_broken() {
+    passes(Board::versa("board-versa"), csr::BOARD_VERSA_ECP5);
+}
+
+#[test]
+fn a_connection_passes_the_stlv7325_at_line_rate_and_broken_frames_leave_broken() {
+    passes(Board::stlv7325("board-stlv7325"), csr::BOARD_STLV7325);
+}
+
+/// A connection crosses a board of this number, both ways at line rate, and broken frames leave broken.
+fn passes(mut board: Board, number: u32) {
     let mut random = Random(17);
-    let mut board = Board::new("board-pins");
     let ident = board.ask(&read(csr::MAGIC as u16, 7));
     assert_eq!(ident[0], csr::MAGIC_VALUE);
     assert_eq!(
         u64::from(ident[1]) | u64::from(ident[2]) << 32,
         layout::LAYOUT_HASH
     );
-    assert_eq!(ident[6], csr::BOARD_VERSA_ECP5);
+    assert_eq!(ident[6], number);
     load_connection(&mut board);
 
     // One alone, of several lengths: the way through takes as long for all.
@@ -252,4 +263,82 @@ fn a_connection_passes_both_ports_at_line_rate_and_broken_frames_leave_broken() 
         "port 1 sent one poisoned"
     );
     assert_eq!(faults.iter().sum::<u32>(), 2);
+}
+
+/// Words of BAR0 by TLPs.
+struct Host {
+    board: Board,
+    identifier: u16,
+    tag: u32,
+}
+
+impl Host {
+    fn request(&mut self, kind: u32, register: u32, dwords: usize) -> Request {
+        self.tag += 1;
+        Request {
+            kind,
+            address: 0xd000_0000 | u64::from(register),
+            dwords,
+            last: if dwords > 1 { 15 } else { 0 },
+            tag: self.tag % 32,
+            ..Request::default()
+        }
+    }
+
+    fn read(&mut self, register: u32, dwords: usize) -> Vec<u32> {
+        let request = self.request(READ, register, dwords);
+        let answer = self.board.exchange(&request.tlp(&[]));
+        assert_eq!(answer.kind(), COMPLETION_DATA);
+        assert_eq!(answer.tag(), request.tag);
+        assert_eq!(answer.header[1] >> 16, u32::from(self.identifier));
+        answer.payload
+    }
+}
+
+#[test]
+fn a_host_reads_and_writes_registers_over_the_link_beside_the_serial_line() {
+    let mut board = Board::stlv7325("board-link");
+    let identifier = 0x0300;
+    board.link(true, identifier);
+    let mut host = Host {
+        board,
+        identifier,
+        tag: 0,
+    };
+    let ident = host.read(csr::MAGIC, 8);
+    assert_eq!(ident[0], csr::MAGIC_VALUE);
+    assert_eq!(
+        u64::from(ident[1]) | u64::from(ident[2]) << 32,
+        layout::LAYOUT_HASH
+    );
+    assert_eq!(ident[6], csr::BOARD_STLV7325);
+    assert_eq!(
+        ident[7],
+        csr::CAPABILITY_WINDOWS | csr::CAPABILITY_DMA,
+        "it has rings"
+    );
+
+    // Written over the link, read over the serial line, and the other way round.
+    let request = host.request(WRITE, csr::SCRATCH, 1).tlp(&[0x1234_5678]);
+    let read = host.request(READ, csr::SCRATCH, 1).tlp(&[]);
+    host.board.send(&request);
+    assert_eq!(host.board.exchange(&read).payload, [0x1234_5678]);
+    assert_eq!(
+        host.board.ask(&uart::read(csr::SCRATCH as u16, 1)),
+        [0x1234_5678]
+    );
+    host.board
+        .ask(&uart::write(csr::SCRATCH as u16, &[0x9abc_def0]));
+    assert_eq!(host.read(csr::SCRATCH, 1), [0x9abc_def0]);
+    assert_eq!(host.read(csr::DMA_STATUS, 1), [csr::DMA_BUS_MASTER]);
+
+    // A lost link is a function reset: registers of the rings are forgotten, those of the card are not.
+    let request = host.request(WRITE, csr::DMA_BLOCK_HIGH, 1).tlp(&[7]);
+    host.board.send(&request);
+    assert_eq!(host.read(csr::DMA_BLOCK_HIGH, 1), [7]);
+    host.board.link(false, 0);
+    host.identifier = 0x0500;
+    host.board.link(true, host.identifier);
+    assert_eq!(host.read(csr::DMA_BLOCK_HIGH, 1), [0]);
+    assert_eq!(host.read(csr::SCRATCH, 1), [0x9abc_def0]);
 }

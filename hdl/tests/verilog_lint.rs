@@ -92,9 +92,14 @@ fn the_lookups_are_clean() {
 
 #[test]
 fn the_endpoint_is_clean() {
-    let verilog = print(&mut hdl::pcie::Endpoint::default());
-    let faults = rejected("endpoint", &verilog);
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let circuits = [
+        ("endpoint", print(&mut hdl::pcie::Endpoint::default())),
+        ("bridge", print(&mut hdl::pcie::bridge::Bridge::default())),
+    ];
+    for (name, verilog) in circuits {
+        let faults = rejected(name, &verilog);
+        assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
+    }
 }
 
 #[test]
@@ -113,11 +118,27 @@ fn the_ethernet_port_is_clean() {
 }
 
 #[test]
-fn the_board_is_clean() {
-    let verilog = hdl::emit_versa(0, 0).replace("module postern(", "module dut(");
-    let primitives = include_str!("support/ecp5.v");
-    let faults = rejected("board", &(verilog + primitives));
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+fn the_boards_are_clean() {
+    let boards = [
+        (
+            "versa-ecp5",
+            hdl::emit_versa(0, 0),
+            include_str!("support/ecp5.v"),
+        ),
+        (
+            "stlv7325",
+            hdl::emit_stlv7325(0, 0),
+            concat!(
+                include_str!("support/series7.v"),
+                include_str!("support/pcie_7x.v")
+            ),
+        ),
+    ];
+    for (name, verilog, primitives) in boards {
+        let verilog = verilog.replace("module postern(", "module dut(");
+        let faults = rejected(name, &(verilog + primitives));
+        assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The bitstream of a board, its manifest, and whether both can be made again.
 //!
 //! `postern.bit` and `postern.svf` go beside the board's `board.toml`, and are not kept in the tree; `manifest.toml`, which
-//! says what they are made of, is. The seed whose slowest clock has most to spare is taken.
+//! says what they are made of, is. The seed whose slowest clock has most to spare is taken. The 7-series board ends before
+//! Vivado (`series7.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::ecp5::{self, Board, Route, Routed};
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, SYNTHESIS};
+use crate::series7;
 use crate::verilog;
 
 /// What to build.
 #[derive(Args)]
 pub struct Options {
     /// Board, a folder of `bitstreams`
-    #[arg(long, value_parser = ["versa-ecp5"])]
+    #[arg(long, value_parser = ["versa-ecp5", series7::BOARD])]
     board: String,
     /// Placement seeds to try
     #[arg(long, default_value_t = 5)]
@@ -56,6 +58,14 @@ struct Clock {
 
 /// Builds the bitstream, or checks that it can be built again.
 pub fn bitstream(options: &Options) -> Result {
+    if options.board == series7::BOARD {
+        if options.verify {
+            return Err(Failure::Check("only Vivado makes this bitstream".into()));
+        }
+        let commit = git(&["rev-parse", "HEAD"])?;
+        let time = git(&["show", "--no-patch", "--format=%ct", &commit])?;
+        return series7::prepare(&commit, &time);
+    }
     requirements::ensure(&[SYNTHESIS])?;
     let home = root().join("bitstreams").join(&options.board);
     let mut folder = target().join("bitstream").join(&options.board);

@@ -35,6 +35,8 @@ mod synth;
 mod sizes;
 /// The plot of them.
 mod chart;
+/// What Vivado needs for the 7-series board.
+mod series7;
 /// The bitstream of a board.
 mod bitstream;
 /// Netlists under the tests of what they were made of.

@@ -219,6 +219,8 @@ pub const NEXTEST: &[Requirement] = &[Subcommand {
 }];
 /// Proofs on printed Verilog.
 pub const FORMAL: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, ABC];
+/// Mapping to the cells of a device.
+pub const MAPPING: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS];
 /// Synthesis, placement and routing for the ECP5.
 pub const SYNTHESIS: &[Requirement] = &[PYTHON, PYTHON_VENV, YOSYS, NEXTPNR];
 

@@ -71,7 +71,7 @@ csr! {
     GIT_HASH = 0x0010, Ro, 0;
     #[doc = "Build time, seconds since 1970, zero in simulation."]
     BUILD_TIME = 0x0014, Ro, 0;
-    #[doc = "Board: 0 model, 1 Verilated RTL, 2 Versa ECP5-5G."]
+    #[doc = "Board: 0 model, 1 Verilated RTL, 2 Versa ECP5-5G, 3 STLV7325."]
     BOARD = 0x0018, Ro, 0;
     #[doc = "Capabilities: bit 0 programmed-IO punt and inject window, bit 1 DMA rings and MSI-X."]
     CAPABILITIES = 0x001c, Ro, 1;
@@ -167,6 +167,8 @@ csr! {
 
 /// `BOARD`: Lattice Versa ECP5-5G.
 pub const BOARD_VERSA_ECP5: u32 = 2;
+/// `BOARD`: STLV7325.
+pub const BOARD_STLV7325: u32 = 3;
 /// Counters a port has in `PORT_FAULTS`; the last one is unused.
 pub const PORT_FAULT_KINDS: usize = 8;
 /// `PHY_STATUS`: busy.

@@ -68,11 +68,8 @@ fn main() {
     let text = match (is_top, card, board, module) {
         (true, false, None, None) => top(arguments.width.unwrap_or(64)),
         (false, true, None, None) => hdl::emit_card(),
-        (false, false, Some(name), None) if name == "versa-ecp5" => {
-            hdl::emit_versa(arguments.commit, arguments.time)
-        }
+        (false, false, Some(name), None) => print_board(name, arguments.commit, arguments.time),
         (false, false, None, Some(name)) => print_module(name),
-        (false, false, Some(name), None) => fail(&format!("--board {name}: only versa-ecp5")),
         _ => fail("one of --top, --card, --board and --module is needed"),
     };
     if let Err(error) = std::fs::write(&out, text) {
@@ -88,6 +85,16 @@ fn top(width: usize) -> String {
         ));
     }
     hdl::emit_top(width)
+}
+
+fn print_board(name: &str, commit: u32, time: u32) -> String {
+    match name {
+        "versa-ecp5" => hdl::emit_versa(commit, time),
+        "stlv7325" => hdl::emit_stlv7325(commit, time),
+        _ => fail(&format!(
+            "--board {name}: the boards are versa-ecp5, stlv7325"
+        )),
+    }
 }
 
 fn print_module(name: &str) -> String {
@@ -143,7 +150,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 
 fn fail(message: &str) -> ! {
     eprintln!(
-        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --card | --board versa-ecp5 [--commit HEX] [--time SECONDS] | --module NAME) --out FILE"
+        "emit: {message}\nusage: emit (--top [--width 64|128|256|512] | --card | --board versa-ecp5|stlv7325 [--commit HEX] [--time SECONDS] | --module NAME) --out FILE"
     );
     std::process::exit(2)
 }

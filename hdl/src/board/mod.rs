@@ -1,4 +1,4 @@
-//! The card on the Lattice Versa ECP5-5G: two gigabit ports, the register bus on a serial line, no PCIe yet.
+//! What surrounds the core on a board: clock, resets, gigabit ports, a serial line, the hard block of PCIe.
 
 /// A beat in fewer bits.
 pub mod beat;
@@ -16,5 +16,13 @@ pub mod registers;
 pub mod phys;
 /// Lamps.
 pub mod lights;
-/// All of it.
+/// One gigabit port.
+pub mod port;
+/// The serial line.
+pub mod console;
+/// The hard block of PCIe.
+pub mod pcie_block;
+/// All of it on the Lattice Versa ECP5-5G.
 pub mod versa;
+/// All of it on the STLV7325.
+pub mod stlv7325;

@@ -1,20 +1,35 @@
-//! Pins that are more than a wire: a delay behind an input, a line that both sides drive.
+//! Pins that are more than a wire: a delay behind an input, a line that both sides drive, a clock on two pins.
 
 use rust_hdl_core::prelude::*;
 
-/// Taps of 25 ps for the data of an RGMII receiver.
+use crate::family::{Family, every_bit, wires};
+
+/// Taps of 25 ps (ECP5) for the data of an RGMII receiver.
 ///
 /// The PHY puts its clock into the middle of the data; on the way to the flip-flops the clock network takes about 2 ns,
 /// and so must the data.
-const RECEIVE_TAPS: u32 = 80;
+const RECEIVE_TAPS_ECP5: u32 = 80;
+/// The same in taps of 78 ps (7-series, 1 / (32 x 2 x 200 MHz)). The timing report of a placed board says what is left.
+const RECEIVE_TAPS_SERIES7: u32 = 26;
 
-/// DELAYG behind every pin of an RGMII receiver. Nothing in simulation.
+/// DELAYG or IDELAYE2 behind every pin of an RGMII receiver. Nothing in simulation.
 #[derive(LogicBlock, Default)]
 pub struct ReceiveDelay<T: Synth> {
     /// The pins.
     pub pin: Signal<In, T>,
     /// What they had 2 ns ago.
     pub delayed: Signal<Out, T>,
+    _family: Family,
+}
+
+impl<T: Synth> ReceiveDelay<T> {
+    /// With the primitive of a family.
+    pub fn new(family: Family) -> Self {
+        Self {
+            _family: family,
+            ..Self::default()
+        }
+    }
 }
 
 impl<T: Synth> Logic for ReceiveDelay<T> {
@@ -27,27 +42,22 @@ impl<T: Synth> Logic for ReceiveDelay<T> {
     }
 
     fn hdl(&self) -> Verilog {
-        let one = |bit: usize, index: &str| {
-            format!(
-                "DELAYG #(.DEL_MODE(\"SCLK_ALIGNED\"), .DEL_VALUE({RECEIVE_TAPS})) delay{bit} \
-                 (.A(pin{index}), .Z(wire_delayed{index}));\n"
-            )
-        };
-        let delays: String = match T::BITS {
-            1 => one(0, ""),
-            bits => (0..bits).map(|bit| one(bit, &format!("[{bit}]"))).collect(),
-        };
-        let range = match T::BITS {
-            1 => String::new(),
-            bits => format!("[{}:0] ", bits - 1),
-        };
-        Verilog::Custom(format!(
-            "wire {range}wire_delayed;\n{delays}always @(*) delayed = wire_delayed;\n"
-        ))
+        every_bit::<T>(|bit, index| match self._family {
+            Family::Ecp5 => format!(
+                "DELAYG #(.DEL_MODE(\"SCLK_ALIGNED\"), .DEL_VALUE({RECEIVE_TAPS_ECP5})) delay{bit} \
+                 (.A(pin{index}), .Z(delayed{index}));\n"
+            ),
+            Family::Series7 => format!(
+                "IDELAYE2 #(.IDELAY_TYPE(\"FIXED\"), .IDELAY_VALUE({RECEIVE_TAPS_SERIES7}), .REFCLK_FREQUENCY(200.0)) \
+                 delay{bit} (.IDATAIN(pin{index}), .DATAOUT(delayed{index}), .C(1'b0), .CE(1'b0), .CINVCTRL(1'b0), \
+                 .CNTVALUEIN(5'd0), .DATAIN(1'b0), .INC(1'b0), .LD(1'b0), .LDPIPEEN(1'b0), \
+                 .REGRST(1'b0));\n"
+            ),
+        })
     }
 }
 
-/// BB: a line that we drive or listen to.
+/// BB or IOBUF: a line that we drive or listen to.
 #[derive(LogicBlock, Default)]
 pub struct SharedLine {
     /// The pin.
@@ -58,6 +68,17 @@ pub struct SharedLine {
     pub drives: Signal<In, Bit>,
     /// What is on the line.
     pub hears: Signal<Out, Bit>,
+    _family: Family,
+}
+
+impl SharedLine {
+    /// With the primitive of a family.
+    pub fn new(family: Family) -> Self {
+        Self {
+            _family: family,
+            ..Self::default()
+        }
+    }
 }
 
 impl Logic for SharedLine {
@@ -75,11 +96,34 @@ impl Logic for SharedLine {
     }
 
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(
-            "wire wire_hears;\n\
-             BB line (.B(pin), .I(says), .T(~drives), .O(wire_hears));\n\
-             always @(*) hears = wire_hears;\n"
-                .into(),
-        )
+        wires(match self._family {
+            Family::Ecp5 => "BB line (.B(pin), .I(says), .T(~drives), .O(hears));\n",
+            Family::Series7 => "IOBUF line (.IO(pin), .I(says), .T(~drives), .O(hears));\n",
+        })
+    }
+}
+
+/// IBUFDS: a clock on two pins, on a 7-series device.
+#[derive(LogicBlock, Default)]
+pub struct ClockPins {
+    /// The clock.
+    pub positive: Signal<In, Clock>,
+    /// Its opposite.
+    pub negative: Signal<In, Clock>,
+    /// The clock.
+    pub clock: Signal<Out, Clock>,
+}
+
+impl Logic for ClockPins {
+    fn update(&mut self) {
+        self.clock.next = self.positive.val();
+    }
+
+    fn connect(&mut self) {
+        self.clock.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        wires("IBUFDS pair (.I(positive), .IB(negative), .O(clock));\n")
     }
 }

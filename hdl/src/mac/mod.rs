@@ -10,12 +10,13 @@
 //! a beat wait for more than sixteen beats' time, which is 128 clocks, or frames are lost.
 //!
 //! From the first byte at the pins to the first beat out: 17 to 18 clocks. From the first beat in (the second at once
-//! behind it) to the first byte at the pins: 15 clocks, eight of them preamble. 628 LUTs, 38 LUT RAMs of 16 × 4, 502
+//! behind it) to the first byte at the pins: 15 clocks on the ECP5, eight of them preamble. 628 LUTs, 38 LUT RAMs of 16 × 4, 502
 //! flip-flops, five IDDRX1F and five ODDRX1F; no block RAM.
 
 use rust_hdl_core::prelude::*;
 
 use crate::crossing::{Crossing, Pulse, ResetSynchroniser, Synchroniser};
+use crate::family::Family;
 use crate::stream::Beat;
 
 /// CRC-32.
@@ -101,6 +102,16 @@ pub struct Mac {
     oversize: Pulse,
     pause: Pulse,
     overrun: Pulse,
+}
+
+impl Mac {
+    /// With the primitives of a family at its pins.
+    pub fn new(family: Family) -> Self {
+        Self {
+            rgmii: Rgmii::new(family),
+            ..Self::default()
+        }
+    }
 }
 
 impl Logic for Mac {

@@ -4,12 +4,15 @@
 //! `dv` (`en`) with the rising edge and `dv ^ er` with the falling one. The wires' clock is a quarter period behind them:
 //! the PHY, or who places delays before these pins, sees to it for what comes in, and the board shell for what goes out.
 //!
-//! Pins to bytes takes one clock, bytes to pins three. The primitives of the ECP5 are black boxes, five in and five out;
-//! one LUT besides. Their models for simulation are in `hdl/tests/support/ecp5.v`.
+//! Pins to bytes takes one clock, bytes to pins three on the ECP5 and one on the 7-series. The primitives of the device are
+//! black boxes, five in and five out; one LUT besides. Their models for simulation are in `hdl/tests/support/ecp5.v` and
+//! `series7.v`.
 
 use rust_hdl_core::prelude::*;
 
-/// IDDRX1F on every bit: what pins had at a rising and the next falling edge, at the rising edge after.
+use crate::family::{Family, every_bit};
+
+/// IDDRX1F or IDDR on every bit: what pins had at a rising and the next falling edge, at the rising edge after.
 #[derive(Clone, Debug, Default, LogicBlock)]
 pub struct DdrIn<T: Synth> {
     /// Clock, both edges.
@@ -22,6 +25,17 @@ pub struct DdrIn<T: Synth> {
     pub falling: Signal<Out, T>,
     _rising: T,
     _falling: T,
+    _family: Family,
+}
+
+impl<T: Synth> DdrIn<T> {
+    /// With the primitive of a family.
+    pub fn new(family: Family) -> Self {
+        Self {
+            _family: family,
+            ..Self::default()
+        }
+    }
 }
 
 impl<T: Synth> Logic for DdrIn<T> {
@@ -42,16 +56,22 @@ impl<T: Synth> Logic for DdrIn<T> {
     }
 
     fn hdl(&self) -> Verilog {
-        instances::<T>(|bit, index| {
-            format!(
+        every_bit::<T>(|bit, index| match self._family {
+            Family::Ecp5 => format!(
                 "IDDRX1F ddr{bit}(.D(pin{index}), .SCLK(clock), .RST(1'b0), \
                  .Q0(rising{index}), .Q1(falling{index}));\n"
-            )
+            ),
+            Family::Series7 => format!(
+                "IDDR #(.DDR_CLK_EDGE(\"SAME_EDGE_PIPELINED\")) ddr{bit}(.D(pin{index}), .C(clock), .CE(1'b1), \
+                 .R(1'b0), .S(1'b0), .Q1(rising{index}), .Q2(falling{index}));\n"
+            ),
         })
     }
 }
 
-/// ODDRX1F on every bit: at the pins while the clock is high and then low, two rising edges later.
+/// ODDRX1F or ODDR on every bit: at the pins while the clock is high and then low.
+///
+/// From the rising edge that takes them with the ODDR, two rising edges later with the ODDRX1F.
 #[derive(Clone, Debug, Default, LogicBlock)]
 pub struct DdrOut<T: Synth> {
     /// Clock, both edges.
@@ -63,6 +83,17 @@ pub struct DdrOut<T: Synth> {
     /// The pins.
     pub pin: Signal<Out, T>,
     _stages: [(T, T); 3],
+    _family: Family,
+}
+
+impl<T: Synth> DdrOut<T> {
+    /// With the primitive of a family.
+    pub fn new(family: Family) -> Self {
+        Self {
+            _family: family,
+            ..Self::default()
+        }
+    }
 }
 
 impl<T: Synth> Logic for DdrOut<T> {
@@ -71,7 +102,10 @@ impl<T: Synth> Logic for DdrOut<T> {
             let [first, second, _] = self._stages;
             self._stages = [(self.rising.val(), self.falling.val()), first, second];
         }
-        let (rising, falling) = self._stages[2];
+        let (rising, falling) = match self._family {
+            Family::Ecp5 => self._stages[2],
+            Family::Series7 => self._stages[0],
+        };
         self.pin.next = if self.clock.val().clk {
             rising
         } else {
@@ -84,27 +118,17 @@ impl<T: Synth> Logic for DdrOut<T> {
     }
 
     fn hdl(&self) -> Verilog {
-        instances::<T>(|bit, index| {
-            format!(
+        every_bit::<T>(|bit, index| match self._family {
+            Family::Ecp5 => format!(
                 "ODDRX1F ddr{bit}(.D0(rising{index}), .D1(falling{index}), .SCLK(clock), \
                  .RST(1'b0), .Q(pin{index}));\n"
-            )
+            ),
+            Family::Series7 => format!(
+                "ODDR #(.DDR_CLK_EDGE(\"SAME_EDGE\")) ddr{bit}(.D1(rising{index}), .D2(falling{index}), .C(clock), \
+                 .CE(1'b1), .R(1'b0), .S(1'b0), .Q(pin{index}));\n"
+            ),
         })
     }
-}
-
-/// One instance a bit; a single bit has no index.
-fn instances<T: Synth>(instance: impl Fn(usize, &str) -> String) -> Verilog {
-    let code = match T::BITS {
-        1 => instance(0, ""),
-        bits => (0..bits)
-            .map(|bit| instance(bit, &format!("[{bit}]")))
-            .collect(),
-    };
-    Verilog::Wrapper(Wrapper {
-        code,
-        cores: String::new(),
-    })
 }
 
 /// Pins of one PHY and bytes; see the module's text.
@@ -138,6 +162,19 @@ pub struct Rgmii {
     control_in: DdrIn<Bit>,
     data_out: DdrOut<Bits<4>>,
     control_out: DdrOut<Bit>,
+}
+
+impl Rgmii {
+    /// With the primitives of a family.
+    pub fn new(family: Family) -> Self {
+        Self {
+            data_in: DdrIn::new(family),
+            control_in: DdrIn::new(family),
+            data_out: DdrOut::new(family),
+            control_out: DdrOut::new(family),
+            ..Self::default()
+        }
+    }
 }
 
 impl Logic for Rgmii {

@@ -52,6 +52,8 @@ pub mod msix;
 pub mod order;
 /// What the link takes.
 pub mod transmit;
+/// Another clock on the side of the link.
+pub mod bridge;
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;

@@ -24,22 +24,34 @@ impl Verilated {
         Self::of_text(name, &verilog, &ports(&uut), "-O0")
     }
 
-    /// Builds and starts a module `dut` with these ports; `level` as in [`build`].
+    /// Builds and starts a module `dut` with these ports and a `clock`; `level` as in [`build`].
     pub fn of_text(name: &str, verilog: &str, ports: &[Port], level: &str) -> Self {
+        let edges = "dut->clock = 0; dut->eval(); dut->clock = 1; dut->eval();";
+        Self::with_clocks(name, verilog, ports, level, "", edges)
+    }
+
+    /// As [`Verilated::of_text`], with clocks that the C++ of `edges` moves, `globals` before it.
+    pub fn with_clocks(
+        name: &str,
+        verilog: &str,
+        ports: &[Port],
+        level: &str,
+        globals: &str,
+        edges: &str,
+    ) -> Self {
         let directory = scratch(&format!("verilated-{name}"));
         let write = |file: &str, text: &str| {
             std::fs::write(directory.join(file), text).expect("the scratch directory is writable");
         };
         let ports: Vec<Port> = ports
             .iter()
-            .filter(|port| port.name != "clock")
+            .filter(|port| !edges.contains(&format!("dut->{} = ", port.name)))
             .cloned()
             .collect();
         // The first word in is how many clocks to run.
-        let clocks = "    for (uint32_t i = 0; i < in[0]; i++) {\n\
-             dut->clock = 0; dut->eval(); dut->clock = 1; dut->eval();\n    }\n";
+        let clocks = format!("    for (uint32_t i = 0; i < in[0]; i++) {{\n{edges}\n    }}\n");
         write("dut.v", verilog);
-        write("main.cpp", &program::text(&ports, "", 1, "", clocks));
+        write("main.cpp", &program::text(&ports, globals, 1, "", &clocks));
         build(&directory, level);
         Self {
             program: Program::start(&directory, &ports),

@@ -200,6 +200,7 @@ fn board(number: u32) -> &'static str {
         0 => "software model",
         1 => "simulated RTL",
         2 => "Lattice Versa ECP5-5G",
+        3 => "STLV7325",
         _ => "unknown",
     }
 }
