@@ -61,7 +61,8 @@ pub fn netlist(options: &Options) -> Result {
         let circuit = Circuit::new("board")?;
         verilog::emit_board("versa-ecp5", "0", "0", &circuit.source())?;
         let flat = circuit.flat()?;
-        run(judge(&["--test", "board_pins"]).env("POSTERN_BOARD_VERILOG", &flat))?;
+        run(judge(&["--test", "board_pins", "-E", "test(versa)"])
+            .env("POSTERN_BOARD_VERILOG", &flat))?;
     }
     Ok(())
 }
