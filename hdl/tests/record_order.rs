@@ -28,7 +28,7 @@ fn expected(entry: &Entry) -> Vec<(String, usize)> {
     entry
         .fields
         .iter()
-        .map(|Field { name, width }| ((*name).to_owned(), *width as usize))
+        .map(|Field { name, width }| ((*name).to_owned(), *width))
         .collect()
 }
 
