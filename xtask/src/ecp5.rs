@@ -27,10 +27,6 @@ const WIRE_DELAY_PS: u32 = 700;
 /// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this.
 const PLACER_TIMING_WEIGHT: u32 = 30;
 
-/// Which of nextpnr's two routers: the one that negotiates about crowded wires. Where three quarters of the device are taken, the
-/// other, its own choice, spends an hour in taking wires from one net for the next.
-const ROUTER: &str = "router2";
-
 /// `board.toml` of a board.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -287,8 +283,6 @@ impl Route<'_> {
             &seed.to_string(),
             "--placer-heap-timingweight",
             &PLACER_TIMING_WEIGHT.to_string(),
-            "--router",
-            ROUTER,
             "--timing-allow-fail",
             "--report",
             report,
