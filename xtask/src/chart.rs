@@ -5,6 +5,7 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use crate::ecp5::Board;
 use crate::process::{Failure, Result};
 use crate::sizes::Measured;
 
@@ -20,20 +21,14 @@ struct Line {
     value: Box<dyn Fn(&Measured) -> f64>,
 }
 
-/// What the device has.
-pub struct Device {
-    pub lut4: usize,
-    pub block_ram: usize,
-}
-
 /// Writes the plot of all sizes to a file.
-pub fn sizes(path: &Path, device: &Device, all: &[Measured]) -> Result {
+pub fn sizes(path: &Path, device: &Board, all: &[Measured]) -> Result {
     draw(path, device, all).map_err(|error| Failure::Check(format!("{}: {error}", path.display())))
 }
 
 fn draw(
     path: &Path,
-    device: &Device,
+    device: &Board,
     all: &[Measured],
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (lut4, block_ram) = (device.lut4 as f64, device.block_ram as f64);
@@ -60,7 +55,7 @@ fn draw(
     let widths = of_line(all, |one| one.pages == 32);
     let rules = of_line(all, |one| one.width == 64);
     let width: Place = |one| one.width as f64;
-    let rule: Place = |one| one.rules as f64;
+    let rule: Place = |one| one.rules() as f64;
     panel(&panels[0], "bits of a stream", &widths, width, &fmax)?;
     panel(&panels[1], "rules", &rules, rule, &fmax)?;
     panel(&panels[2], "bits of a stream", &widths, width, &share)?;

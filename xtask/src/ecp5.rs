@@ -90,14 +90,19 @@ fn tool(name: &str) -> Command {
 /// What the programs of the flow say of themselves, by name.
 pub fn versions() -> Result<BTreeMap<&'static str, String>> {
     let version = |program| {
-        let told = output(tool(program).arg("--version"))?;
-        let text = [told.stdout, told.stderr].concat();
-        let text = String::from_utf8_lossy(&text);
+        let text = told_version(program)?;
         let named = text.lines().find(|line| line.contains(char::is_numeric));
         let line = named.unwrap_or_default().trim().to_owned();
         Ok((program, line))
     };
     PROGRAMS.into_iter().map(version).collect()
+}
+
+/// What a program of the flow prints when asked for its version.
+fn told_version(program: &str) -> Result<String> {
+    let told = output(tool(program).arg("--version"))?;
+    let text = [told.stdout, told.stderr].concat();
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Maps Verilog files of `folder` to the device's cells: `netlist.json` there. Returns the cells of `top`.
@@ -296,15 +301,13 @@ impl Route<'_> {
 
     /// All that the outcome of a seed follows from.
     fn stamp(&self, arguments: &[String]) -> Result<String> {
-        let told = output(tool("nextpnr-ecp5").arg("--version"))?;
-        let version = [told.stdout, told.stderr].concat();
         let mut sums = command("sha256sum");
         sums.current_dir(self.folder)
             .arg(NETLIST)
             .args(self.constraints);
         Ok(format!(
             "{}{}{}\n",
-            String::from_utf8_lossy(&version),
+            told_version("nextpnr-ecp5")?,
             capture(&mut sums)?,
             arguments.join(" "),
         ))

@@ -8,7 +8,7 @@ use std::fs;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{self, Device};
+use crate::chart;
 use crate::ecp5::Board;
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, SYNTHESIS};
@@ -50,7 +50,6 @@ pub struct Options {
 pub struct Measured {
     pub width: usize,
     pub pages: usize,
-    pub rules: usize,
     pub lut4: usize,
     pub carry_pairs: usize,
     pub flip_flops: usize,
@@ -59,6 +58,13 @@ pub struct Measured {
     /// Of seed 1.
     pub fmax_mhz: f64,
     pub commit: String,
+}
+
+impl Measured {
+    /// Rules that the access list holds.
+    pub fn rules(&self) -> usize {
+        self.pages * layout::table::ACL_LANES
+    }
 }
 
 /// Builds sizes one after the other, and writes table and plot after each.
@@ -98,22 +104,16 @@ fn measure((width, pages): Size) -> Result<Measured> {
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     let text = verilog::emit_size(&folder.join("circuit.v"), width, pages)?;
     let built = Built::new(&board, &folder, "postern", &text, 1)?;
-    let limit = built.limit(&board);
     let commit = capture(command("git").args(["rev-parse", "--short=8", "HEAD"]))?;
     Ok(Measured {
         width,
         pages,
-        rules: pages * layout::table::ACL_LANES,
         lut4: built.count("LUT4"),
         carry_pairs: built.count("CCU2C"),
         flip_flops: built.count("TRELLIS_FF"),
         lut_ram: built.count("TRELLIS_DPR16X4"),
         block_ram: built.count("DP16KD"),
-        fmax_mhz: built
-            .routed
-            .iter()
-            .map(|seed| seed.mhz())
-            .fold(limit, f64::min),
+        fmax_mhz: built.worst_mhz(&board),
         commit: commit.trim().to_owned(),
     })
 }
@@ -124,11 +124,7 @@ fn draw(all: &[Measured]) -> Result {
     let docs = root().join("docs");
     let table = docs.join("sizes.md");
     fs::write(&table, markdown(&board, all)).map_err(at(&table))?;
-    let device = Device {
-        lut4: board.lut4,
-        block_ram: board.block_ram,
-    };
-    chart::sizes(&docs.join("sizes.svg"), &device, all)
+    chart::sizes(&docs.join("sizes.svg"), &board, all)
 }
 
 fn markdown(board: &Board, all: &[Measured]) -> String {
@@ -145,7 +141,7 @@ fn markdown(board: &Board, all: &[Measured]) -> String {
         text += &format!(
             "| {} | {} | {} | {} | {} | {} | {} | {:.1} | {:.1} | {:.2} | {} |\n",
             one.width,
-            one.rules,
+            one.rules(),
             one.lut4,
             one.carry_pairs,
             one.flip_flops,

@@ -58,7 +58,7 @@ pub struct Built {
     wrapper_flip_flops: usize,
     cells: Cells,
     /// By seed.
-    pub routed: Vec<Routed>,
+    routed: Vec<Routed>,
 }
 
 impl Built {
@@ -86,11 +86,17 @@ impl Built {
     }
 
     /// What block RAM, where there is any, allows the clock at most.
-    pub fn limit(&self, board: &Board) -> f64 {
+    fn limit(&self, board: &Board) -> f64 {
         match self.count("DP16KD") {
             0 => f64::INFINITY,
             _ => board.block_ram_limit_mhz,
         }
+    }
+
+    /// Fmax of the slowest seed.
+    pub fn worst_mhz(&self, board: &Board) -> f64 {
+        let seeds = self.routed.iter().map(Routed::mhz);
+        seeds.fold(self.limit(board), f64::min)
     }
 }
 
@@ -98,7 +104,7 @@ fn report(folder: &Path, top: &str, board: &Board, built: &Built) -> Result {
     let limit = built.limit(board);
     let (ebr, available) = (built.count("DP16KD"), board.block_ram);
     let target_mhz = board.target_mhz;
-    let worst = built.routed.iter().map(Routed::mhz).fold(limit, f64::min);
+    let worst = built.worst_mhz(board);
     let blocks = memory_by_block(&built.cells);
     let (budgets, over) = budgets(board, &blocks);
     let text = format!(
