@@ -63,8 +63,7 @@ pub fn bitstream(options: &Options) -> Result {
             return Err(Failure::Check("only Vivado makes this bitstream".into()));
         }
         let commit = git(&["rev-parse", "HEAD"])?;
-        let time = git(&["show", "--no-patch", "--format=%ct", &commit])?;
-        return series7::prepare(&commit, &time);
+        return series7::prepare(&commit, &time_of(&commit)?);
     }
     requirements::ensure(&[SYNTHESIS])?;
     let home = root().join("bitstreams").join(&options.board);
@@ -174,7 +173,7 @@ impl Build<'_> {
 
     /// Verilog and netlist in the folder. Returns the constraint files.
     fn synthesise(&self, commit: &str) -> Result<Vec<PathBuf>> {
-        let time = git(&["show", "--no-patch", "--format=%ct", commit])?;
+        let time = time_of(commit)?;
         verilog::emit_board(
             self.name,
             commit.get(..8).unwrap_or_default(),
@@ -272,6 +271,11 @@ impl Build<'_> {
             );
         }
     }
+}
+
+/// When a commit was made, seconds since 1970: what a board shows as its build time.
+fn time_of(commit: &str) -> Result<String> {
+    git(&["show", "--no-patch", "--format=%ct", commit])
 }
 
 fn git(arguments: &[&str]) -> Result<String> {
