@@ -1,8 +1,8 @@
 //! The bitstream of a board, its manifest, and whether both can be made again.
 //!
 //! `postern.bit` and `postern.svf` go beside the board's `board.toml`, and are not kept in the tree; `manifest.toml`, which
-//! says what they are made of, is. The seed whose slowest clock has most to spare is taken. The 7-series board ends before
-//! Vivado (`series7.rs`).
+//! says what they are made of, and `timing.txt`, what every seed came to, are. The seed whose slowest clock has most to spare
+//! is taken. The 7-series board ends before Vivado (`series7.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +15,7 @@ use crate::ecp5::{self, Board, Route, Routed};
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, SYNTHESIS};
 use crate::series7;
+use crate::timing;
 use crate::verilog;
 
 /// What to build.
@@ -102,7 +103,10 @@ impl Build<'_> {
         let constraints = self.synthesise(&commit)?;
         let route = self.route(&constraints);
         let routed = route.all(seeds)?;
-        self.report(&routed);
+        let report = timing::report(self.board, &routed);
+        print!("\n{report}");
+        let path = self.home.join("timing.txt");
+        fs::write(&path, report).map_err(at(&path))?;
         let best = routed
             .iter()
             .max_by(|one, other| one.margin().total_cmp(&other.margin()))
@@ -147,7 +151,11 @@ impl Build<'_> {
         .concat())?;
         let changed: Vec<&str> = changed
             .lines()
-            .filter(|file| !file.ends_with(".md") && !file.ends_with("manifest.toml"))
+            .filter(|file| {
+                !file.ends_with(".md")
+                    && !file.ends_with("manifest.toml")
+                    && !file.ends_with("timing.txt")
+            })
             .collect();
         if !changed.is_empty() {
             return Err(Failure::Check(format!(
@@ -226,50 +234,15 @@ impl Build<'_> {
                 .filter(|(_, count)| count.used > 0)
                 .map(|(kind, count)| (kind.clone(), count.used))
                 .collect(),
-            clocks: self.clocks(routed),
+            clocks: routed
+                .clocks(self.board)
+                .map(|clock| Clock {
+                    name: clock.name.into(),
+                    constraint_mhz: clock.constraint_mhz,
+                    fmax_mhz: clock.fmax_mhz,
+                })
+                .collect(),
         })
-    }
-
-    /// The clocks of a seed by name. Block RAM bounds the clock it runs on.
-    fn clocks(&self, routed: &Routed) -> Vec<Clock> {
-        let clock = |(name, fmax): (&String, &ecp5::Fmax)| Clock {
-            name: name.trim_start_matches("$glbnet$").into(),
-            constraint_mhz: fmax.constraint,
-            fmax_mhz: fmax.achieved.min(self.board.block_ram_limit_mhz),
-        };
-        routed.fmax.iter().map(clock).collect()
-    }
-
-    /// Prints what of the device is used, and Fmax of every clock: least, median and greatest, then by seed.
-    fn report(&self, routed: &[Routed]) {
-        println!();
-        let used = routed.iter().take(1).flat_map(|seed| &seed.utilization);
-        for (kind, count) in used.filter(|(_, count)| count.used > 0) {
-            let percent = 100 * count.used / count.available.max(1);
-            println!(
-                "  {kind:16} {:6} of {:6}  {percent:3} %",
-                count.used, count.available
-            );
-        }
-        let mut by_clock: BTreeMap<String, (f64, Vec<f64>)> = BTreeMap::new();
-        for seed in routed {
-            for clock in self.clocks(seed) {
-                let entry = by_clock.entry(clock.name).or_default();
-                entry.0 = clock.constraint_mhz;
-                entry.1.push(clock.fmax_mhz);
-            }
-        }
-        println!("\n  clock                      must   least  median  greatest   by seed, MHz");
-        for (name, (constraint, mut fmax)) in by_clock {
-            let seeds: Vec<String> = fmax.iter().map(|mhz| format!("{mhz:.1}")).collect();
-            fmax.sort_by(f64::total_cmp);
-            let (least, greatest) = (fmax[0], fmax[fmax.len() - 1]);
-            println!(
-                "  {name:24} {constraint:6.1}  {least:6.1}  {:6.1}    {greatest:6.1}   {}",
-                fmax[fmax.len() / 2],
-                seeds.join(" ")
-            );
-        }
     }
 }
 

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pool;
 use crate::process::{Failure, Result, at, capture, command, output, root, run};
 use crate::requirements::{find_program, venv_program};
 
@@ -176,6 +175,13 @@ pub struct Fmax {
     pub constraint: f64,
 }
 
+/// A clock of a seed.
+pub struct Clock<'a> {
+    pub name: &'a str,
+    pub constraint_mhz: f64,
+    pub fmax_mhz: f64,
+}
+
 /// How many of a kind of cell there are and are used.
 #[derive(Deserialize)]
 pub struct Utilization {
@@ -183,13 +189,21 @@ pub struct Utilization {
     pub used: usize,
 }
 
+/// The longest path from one clock to another, or to the same.
 #[derive(Deserialize)]
-struct CriticalPath {
+pub struct CriticalPath {
+    /// Edge and net of the clock.
+    from: String,
+    to: String,
     path: Vec<Hop>,
 }
 
 #[derive(Deserialize)]
 struct Hop {
+    /// `clk-to-q`, `routing`, `logic`, `setup` …
+    r#type: String,
+    /// Nanoseconds.
+    delay: f64,
     from: End,
     to: End,
 }
@@ -197,6 +211,37 @@ struct Hop {
 #[derive(Deserialize)]
 struct End {
     cell: String,
+}
+
+impl CriticalPath {
+    /// Whether it ends on the edge of the clock that it begins on.
+    pub fn within_a_clock(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Nanoseconds.
+    pub fn delay(&self) -> f64 {
+        self.path.iter().map(|hop| hop.delay).sum()
+    }
+
+    /// Nanoseconds of the hops of a kind.
+    pub fn delay_of(&self, kind: &str) -> f64 {
+        self.of(kind).map(|hop| hop.delay).sum()
+    }
+
+    /// How many hops are of a kind.
+    pub fn hops_of(&self, kind: &str) -> usize {
+        self.of(kind).count()
+    }
+
+    /// First and last cell.
+    pub fn ends(&self) -> Option<(&str, &str)> {
+        Some((&self.path.first()?.from.cell, &self.path.last()?.to.cell))
+    }
+
+    fn of(&self, kind: &str) -> impl Iterator<Item = &Hop> {
+        self.path.iter().filter(move |hop| hop.r#type == kind)
+    }
 }
 
 impl Routed {
@@ -218,8 +263,22 @@ impl Routed {
 
     /// First and last cell of the slowest path.
     pub fn worst_path(&self) -> Option<(&str, &str)> {
-        let path = &self.critical_paths.first()?.path;
-        Some((&path.first()?.from.cell, &path.last()?.to.cell))
+        self.critical_paths.first()?.ends()
+    }
+
+    /// The longest path of each pair of clocks.
+    pub fn paths(&self) -> impl Iterator<Item = &CriticalPath> {
+        self.critical_paths.iter()
+    }
+
+    /// The clocks by name. Block RAM bounds the clock it runs on.
+    pub fn clocks(&self, board: &Board) -> impl Iterator<Item = Clock<'_>> {
+        let limit = board.block_ram_limit_mhz;
+        self.fmax.iter().map(move |(name, fmax)| Clock {
+            name: name.trim_start_matches("$glbnet$"),
+            constraint_mhz: fmax.constraint,
+            fmax_mhz: fmax.achieved.min(limit),
+        })
     }
 }
 
@@ -234,24 +293,10 @@ pub struct Route<'a> {
 impl Route<'_> {
     /// Seeds 1 to `seeds`, as many at once as there are cores.
     pub fn all(&self, seeds: u32) -> Result<Vec<Routed>> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let seed = AtomicU32::new(1);
-        let route = || -> Vec<Result<Routed>> {
-            let next = || Some(seed.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed <= seeds);
-            std::iter::from_fn(next)
-                .map(|seed| self.one(seed))
-                .collect()
-        };
-        let done: Vec<Result<Routed>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(route)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker.join().expect("routing does not panic")
-            };
-            workers.into_iter().flat_map(join).collect()
-        });
-        let mut routed = done.into_iter().collect::<Result<Vec<_>>>()?;
-        routed.sort_by_key(|routed| routed.seed);
-        Ok(routed)
+        let seeds: Vec<u32> = (1..=seeds).collect();
+        pool::each(&seeds, |seed| self.one(*seed))
+            .into_iter()
+            .collect()
     }
 
     /// One seed: `route-SEED.json`, `.log` and, with constraints, `.config` in the folder. What is there already for the same

@@ -6,6 +6,7 @@
 //! and must be refuted.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use crate::mutation::Mutation;
+use crate::pool;
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, FORMAL, venv_program};
 use crate::verilog;
@@ -70,22 +72,14 @@ pub fn formal() -> Result {
     let text = fs::read_to_string(&list).map_err(at(&list))?;
     let proofs: Proofs = toml::from_str(&text)
         .map_err(|error| Failure::Check(format!("{}: {error}", list.display())))?;
+    let benches = proofs
+        .proof
+        .iter()
+        .map(|proof| Bench::new(proof, &source))
+        .collect::<Result<Vec<_>>>()?;
     let mut wrong = Vec::new();
-    for proof in &proofs.proof {
-        let bench = Bench::new(proof)?;
-        let text = bench.text(&source)?;
-        if !bench.expect(&proof.claim, &text, true)? {
-            wrong.push(proof.claim.clone());
-        }
-        if proof.faults.is_empty() {
-            wrong.push(format!("\"{}\" lists no fault that breaks it", proof.claim));
-        }
-        for fault in &proof.faults {
-            let name = format!("  not with {}", fault.name);
-            if !bench.expect(&name, &fault.apply(&text)?, false)? {
-                wrong.push(format!("{} with {}", proof.top, fault.name));
-            }
-        }
+    for of_proof in pool::each(&benches, Bench::judge) {
+        wrong.extend(of_proof?);
     }
     if wrong.is_empty() {
         Ok(())
@@ -94,33 +88,55 @@ pub fn formal() -> Result {
     }
 }
 
-/// A folder in which one proof runs; the tools only see files in it.
+/// One proof, and a folder in which it runs.
 struct Bench<'a> {
     proof: &'a Proof,
     folder: PathBuf,
+    /// The printed module and its wrapper.
+    text: String,
 }
 
 impl<'a> Bench<'a> {
-    fn new(proof: &'a Proof) -> Result<Self> {
+    fn new(proof: &'a Proof, source: &Path) -> Result<Self> {
         let name = proof.module.as_ref().unwrap_or(&proof.top);
         let folder = target().join("formal").join(name);
         fs::create_dir_all(&folder).map_err(at(&folder))?;
-        Ok(Self { proof, folder })
-    }
-
-    /// The printed module and its wrapper.
-    fn text(&self, source: &Path) -> Result<String> {
-        let wrapper = source.join(&self.proof.wrapper);
+        let wrapper = source.join(&proof.wrapper);
         let wrapper = fs::read_to_string(&wrapper).map_err(at(&wrapper))?;
-        let printed = match &self.proof.module {
-            Some(module) => verilog::emit_module(module, &self.folder.join("printed.v"))?,
+        let printed = match &proof.module {
+            Some(module) => verilog::emit_module(module, &folder.join("printed.v"))?,
             None => String::new(),
         };
-        Ok(printed + &wrapper)
+        Ok(Self {
+            proof,
+            folder,
+            text: printed + &wrapper,
+        })
     }
 
-    /// Runs the proof on this Verilog and tells whether it ended as it must.
-    fn expect(&self, name: &str, verilog: &str, holds: bool) -> Result<bool> {
+    /// Runs the proof, and every fault that must break it. Prints what came of them in one piece, and returns what did not
+    /// end as it must.
+    fn judge(&self) -> Result<Vec<String>> {
+        let proof = self.proof;
+        let (mut told, mut wrong) = (String::new(), Vec::new());
+        if !self.expect(&proof.claim, &self.text, true, &mut told)? {
+            wrong.push(proof.claim.clone());
+        }
+        if proof.faults.is_empty() {
+            wrong.push(format!("\"{}\" lists no fault that breaks it", proof.claim));
+        }
+        for fault in &proof.faults {
+            let name = format!("  not with {}", fault.name);
+            if !self.expect(&name, &fault.apply(&self.text)?, false, &mut told)? {
+                wrong.push(format!("{} with {}", proof.top, fault.name));
+            }
+        }
+        print!("{told}");
+        Ok(wrong)
+    }
+
+    /// Runs the proof on this Verilog and tells whether it ended as it must, and in a line what came of it.
+    fn expect(&self, name: &str, verilog: &str, holds: bool, told: &mut String) -> Result<bool> {
         let started = Instant::now();
         let outcome = self.run(verilog)?;
         let as_expected = match outcome {
@@ -135,7 +151,7 @@ impl<'a> Bench<'a> {
         };
         let mark = if as_expected { "ok" } else { "WRONG" };
         let seconds = started.elapsed().as_secs_f32();
-        println!("    {mark:5} {word:9} {seconds:5.1} s  {name}");
+        let _ = writeln!(told, "    {mark:5} {word:9} {seconds:5.1} s  {name}");
         Ok(as_expected)
     }
 

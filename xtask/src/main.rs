@@ -39,6 +39,8 @@ mod chart;
 mod series7;
 /// The bitstream of a board.
 mod bitstream;
+/// What its seeds came to.
+mod timing;
 /// Netlists under the tests of what they were made of.
 mod netlist;
 /// Faults in the card that the tests must notice.
@@ -51,6 +53,8 @@ mod scan;
 mod dependencies;
 /// Running child processes, and what can go wrong with them.
 mod process;
+/// Many things at once.
+mod pool;
 /// What each command needs on the machine, as data; checking and installing it.
 mod requirements;
 /// Named steps with a running time and a closing summary.
