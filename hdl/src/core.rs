@@ -12,9 +12,9 @@ use crate::csr::Csr;
 use crate::csr::ident::Build;
 use crate::decide::Decide;
 use crate::destination::Destination;
-use crate::fifo::BlockFifo;
 use crate::flow::Flow;
 use crate::inject::Inject;
+use crate::packets::Packets;
 use crate::parser::Parser;
 use crate::punt::Punt;
 use crate::record::{Header, Judged, Origin, Stages};
@@ -132,7 +132,7 @@ pub struct Core<const W: usize, const K: usize, const N: usize, const L: usize> 
     pub rare: [Signal<In, Bit>; RARE],
     arbiter: Arbiter<W, K>,
     tee: Tee,
-    packets: BlockFifo<Beat<W, K>, 9, 10>,
+    packets: Packets<W, K>,
     window: Gather<W, K, N>,
     parser: Parser,
     flow: Flow,
@@ -221,7 +221,7 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Default for
             rare: std::array::from_fn(|_| Default::default()),
             arbiter: Arbiter::default(),
             tee: Tee::default(),
-            packets: BlockFifo::default(),
+            packets: Packets::default(),
             window: Gather::default(),
             parser: Parser::default(),
             flow: Flow::default(),
@@ -312,7 +312,7 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for C
         // Every beat to the packet FIFO, the first of each frame to the parser.
         self.tee.in_valid.next = self.arbiter.out_valid.val();
         self.arbiter.out_ready.next = self.tee.in_ready.val();
-        self.packets.in_data.next = self.arbiter.out_beat.val();
+        self.packets.in_beat.next = self.arbiter.out_beat.val();
         self.packets.in_valid.next = self.tee.first_valid.val();
         self.tee.first_ready.next = self.packets.in_ready.val();
         self.window.in_beat.next = self.arbiter.out_beat.val();
@@ -350,7 +350,7 @@ impl<const W: usize, const K: usize, const N: usize, const L: usize> Logic for C
         }
 
         // The frame meets its verdict.
-        self.rewrite.in_beat.next = self.packets.out_data.val();
+        self.rewrite.in_beat.next = self.packets.out_beat.val();
         self.rewrite.in_valid.next = self.packets.out_valid.val();
         self.packets.out_ready.next = self.rewrite.in_ready.val();
         self.rewrite.ruling.next = self.decide.out_ruling.val();

@@ -43,6 +43,8 @@ pub mod stream;
 
 /// Whose frame comes next.
 pub mod arbiter;
+/// Where frames wait for their verdicts.
+pub mod packets;
 /// First bytes of each frame.
 pub mod window;
 /// Header fields and first verdicts.

@@ -8,15 +8,16 @@
 //! Two results of the same slot are seven clocks apart or more, the time from its page to its match, so a word
 //! is written before it is read again. The host's operations wait until nothing is in flight.
 //!
-//! Eight ninths of the slots are as many words as block RAMs have; the few behind them would cost as many block RAMs again,
-//! so they are in LUT RAM, which is read a clock later since it is a clock faster.
-//! Costs 4 EBR (1 024 words of 65 bits) and 136 LUT RAMs of 16 × 4 (128 words) with 32 pages.
+//! Eight ninths of the slots are as many words as block RAMs have. The few behind them have a memory of their own: in one
+//! memory, they would cost as many block RAMs again; and in LUT RAM, the wires of its 136 cells of 16 × 4 stood in the way of
+//! everything around them.
+//! Costs 6 EBR with 32 pages: 4 for 1 024 words of 65 bits, 2 for 128.
 
 use layout::table::{ACL_PAGE_BITS, ACL_SLOT_BITS, ACL_SLOTS};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::ram::{LutRam, Ram};
+use crate::ram::Ram;
 
 /// Bits of the number of a slot in block RAM: 32 of the 36 slots of a page, counted over all pages.
 const MANY_BITS: usize = ACL_PAGE_BITS + 5;
@@ -75,7 +76,7 @@ pub struct Hits {
     /// The first slots.
     many: Ram<Slot, MANY_BITS>,
     /// The others.
-    few: LutRam<Slot, FEW_BITS>,
+    few: Ram<Slot, FEW_BITS>,
     a: DFF<Event>,
     b: DFF<Event>,
     c: DFF<Event>,
@@ -83,9 +84,8 @@ pub struct Hits {
     write: DFF<Bit>,
     write_slot: DFF<Bits<ACL_SLOT_BITS>>,
     finished: DFF<Bit>,
-    /// Slots of the events in `a`, `b` and `c`, and of the word that is written.
+    /// Slots of the events in `a` and `c`, and of the word that is written.
     at_a: Signal<Local, Bits<ACL_SLOT_BITS>>,
-    at_b: Signal<Local, Bits<ACL_SLOT_BITS>>,
     at_c: Signal<Local, Bits<ACL_SLOT_BITS>>,
     at_d: Signal<Local, Bits<ACL_SLOT_BITS>>,
     old: Signal<Local, Slot>,
@@ -112,7 +112,7 @@ impl Default for Hits {
             done: Signal::default(),
             count: Signal::default(),
             many: Ram::default(),
-            few: LutRam::default(),
+            few: Ram::default(),
             a: DFF::default(),
             b: DFF::default(),
             c: DFF::default(),
@@ -121,7 +121,6 @@ impl Default for Hits {
             write_slot: DFF::default(),
             finished: DFF::default(),
             at_a: Signal::default(),
-            at_b: Signal::default(),
             at_c: Signal::default(),
             at_d: Signal::default(),
             old: Signal::default(),
@@ -155,15 +154,13 @@ impl Logic for Hits {
             self.a.d.next.slot = self.slot.val();
         }
         self.at_a.next = self.a.q.val().slot;
-        self.at_b.next = self.b.q.val().slot;
         self.at_c.next = self.c.q.val().slot;
         self.at_d.next = self.write_slot.q.val();
         self.many.read_enable.next = self.a.q.val().valid;
         self.many.read_address.next = self.at_a.val().get_bits::<MANY_BITS>(0);
+        self.few.read_enable.next = self.a.q.val().valid;
+        self.few.read_address.next = self.at_a.val().get_bits::<FEW_BITS>(0);
         self.b.d.next = self.a.q.val();
-        self.few.read_enable.next = self.b.q.val().valid;
-        self.few.read_address.next = self.at_b.val().get_bits::<FEW_BITS>(0);
-        self.few.forward.next = false;
         self.c.d.next = self.b.q.val();
 
         self.old.next = self.many.read_data.val();

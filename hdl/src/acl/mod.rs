@@ -16,7 +16,7 @@
 //!
 //! An entry is written between two lookups (23 clocks: 16 rows read, changed in one bit, written back, in all strides at
 //! once), so a lookup sees all of it or nothing. `request`, `map_request` and `hits_request` are held until `done`,
-//! which is high for one clock. Costs 23 EBR, and LUT RAM for 36 lanes of ranges and some hit counters.
+//! which is high for one clock. Costs 25 EBR, and 36 lanes of ranges in LUT RAM.
 
 mod encoder;
 mod entry;
