@@ -23,14 +23,9 @@ const WIRE_DELAY_PS: u32 = 700;
 /// How much the placer weighs a late path against the length of all wires.
 ///
 /// Nextpnr's own is 10, with which it leaves a few registers of a late path far apart to keep the rest short. One netlist,
-/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this.
+/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this. The other way out of crowded wires, nextpnr's
+/// `router2`, ends nowhere: after some ten rounds it has more of them again.
 const PLACER_TIMING_WEIGHT: u32 = 30;
-
-/// The router that negotiates.
-///
-/// Nextpnr's own choice, `router1`, rips up one arc after another: in a device that is three quarters full, one seed of the
-/// core had 39 000 of them open after 50 minutes.
-const ROUTER: &str = "router2";
 
 /// `board.toml` of a board.
 #[derive(Deserialize)]
@@ -339,8 +334,6 @@ impl Route<'_> {
             &seed.to_string(),
             "--placer-heap-timingweight",
             &PLACER_TIMING_WEIGHT.to_string(),
-            "--router",
-            ROUTER,
             "--timing-allow-fail",
             "--report",
             report,
