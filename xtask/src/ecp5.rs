@@ -23,8 +23,8 @@ const WIRE_DELAY_PS: u32 = 700;
 /// How much the placer weighs a late path against the length of all wires.
 ///
 /// Nextpnr's own is 10, with which it leaves a few registers of a late path far apart to keep the rest short. One netlist,
-/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this. The other way out of crowded wires, nextpnr's
-/// `router2`, ends nowhere: after some ten rounds it has more of them again.
+/// placed with the same seed, was estimated at 89 MHz with 10 and at 116 with this. The price is crowded wires, on which
+/// nextpnr's other router, `router2`, comes to no end.
 const PLACER_TIMING_WEIGHT: u32 = 30;
 
 /// `board.toml` of a board.
