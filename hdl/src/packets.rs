@@ -10,7 +10,7 @@
 use rust_hdl_core::prelude::*;
 
 use crate::fifo::BlockFifo;
-use crate::stream::Beat;
+use crate::stream::{Beat, field};
 
 /// A beat as the memory keeps it; see the module's text.
 ///
@@ -54,12 +54,6 @@ impl<const W: usize, const K: usize> Synth for Kept<W, K> {
     const BITS: usize = W + K;
 
     fn descriptor() -> TypeDescriptor {
-        let field = |fieldname: &str, kind| {
-            Box::new(TypeField {
-                fieldname: fieldname.to_string(),
-                kind,
-            })
-        };
         TypeDescriptor {
             name: format!("Kept::<{W}>"),
             kind: TypeKind::Composite(vec![

@@ -56,16 +56,18 @@ impl<const W: usize, const K: usize> Beat<W, K> {
     }
 }
 
+/// A field of a record whose `Synth` is written out.
+pub(crate) fn field(name: &str, kind: TypeDescriptor) -> Box<TypeField> {
+    Box::new(TypeField {
+        fieldname: name.to_string(),
+        kind,
+    })
+}
+
 impl<const W: usize, const K: usize> Synth for Beat<W, K> {
     const BITS: usize = W + K + 1;
 
     fn descriptor() -> TypeDescriptor {
-        let field = |fieldname: &str, kind| {
-            Box::new(TypeField {
-                fieldname: fieldname.to_string(),
-                kind,
-            })
-        };
         TypeDescriptor {
             name: format!("Beat::<{W}>"),
             kind: TypeKind::Composite(vec![

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::ecp5::{self, Board, Route, Routed};
+use crate::ecp5::{self, Board, Clock, Route, Routed};
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, SYNTHESIS};
 use crate::series7;
@@ -46,15 +46,6 @@ struct Manifest {
     tables: BTreeMap<String, usize>,
     resources: BTreeMap<String, usize>,
     clocks: Vec<Clock>,
-}
-
-/// A clock of the design.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Clock {
-    name: String,
-    constraint_mhz: f64,
-    fmax_mhz: f64,
 }
 
 /// Builds the bitstream, or checks that it can be built again.
@@ -234,14 +225,7 @@ impl Build<'_> {
                 .filter(|(_, count)| count.used > 0)
                 .map(|(kind, count)| (kind.clone(), count.used))
                 .collect(),
-            clocks: routed
-                .clocks(self.board)
-                .map(|clock| Clock {
-                    name: clock.name.into(),
-                    constraint_mhz: clock.constraint_mhz,
-                    fmax_mhz: clock.fmax_mhz,
-                })
-                .collect(),
+            clocks: routed.clocks(self.board).collect(),
         })
     }
 }

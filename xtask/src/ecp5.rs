@@ -164,15 +164,17 @@ pub struct Routed {
 }
 
 /// How fast a clock may be.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 pub struct Fmax {
     pub achieved: f64,
     pub constraint: f64,
 }
 
-/// A clock of a seed.
-pub struct Clock<'a> {
-    pub name: &'a str,
+/// A clock of a seed, as the manifest has it.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    pub name: String,
     pub constraint_mhz: f64,
     pub fmax_mhz: f64,
 }
@@ -267,10 +269,10 @@ impl Routed {
     }
 
     /// The clocks by name. Block RAM bounds the clock it runs on.
-    pub fn clocks(&self, board: &Board) -> impl Iterator<Item = Clock<'_>> {
+    pub fn clocks(&self, board: &Board) -> impl Iterator<Item = Clock> {
         let limit = board.block_ram_limit_mhz;
         self.fmax.iter().map(move |(name, fmax)| Clock {
-            name: name.trim_start_matches("$glbnet$"),
+            name: name.trim_start_matches("$glbnet$").into(),
             constraint_mhz: fmax.constraint,
             fmax_mhz: fmax.achieved.min(limit),
         })

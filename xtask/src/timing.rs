@@ -35,7 +35,7 @@ fn resources(routed: &[Routed]) -> String {
 
 /// Fmax of every clock: least, median and greatest, then by seed.
 fn clocks(board: &Board, routed: &[Routed]) -> String {
-    let mut by_clock: BTreeMap<&str, (f64, Vec<f64>)> = BTreeMap::new();
+    let mut by_clock: BTreeMap<String, (f64, Vec<f64>)> = BTreeMap::new();
     for clock in routed.iter().flat_map(|seed| seed.clocks(board)) {
         let entry = by_clock.entry(clock.name).or_default();
         entry.0 = clock.constraint_mhz;
