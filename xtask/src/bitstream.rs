@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::ecp5::{self, Board, Clock, Route, Routed};
-use crate::process::{Failure, Result, at, capture, command, root, target};
+use crate::process::{Failure, Result, at, capture, command, copy_into, root, target};
 use crate::requirements::{self, SYNTHESIS};
 use crate::series7;
 use crate::timing;
@@ -102,16 +102,18 @@ impl Build<'_> {
             .iter()
             .max_by(|one, other| one.margin().total_cmp(&other.margin()))
             .ok_or_else(|| Failure::Check("no seed to try".into()))?;
-        let bit = self.home.join("postern.bit");
-        route.pack(best.seed, &bit, &self.home.join("postern.svf"))?;
-        let manifest = self.manifest(&commit, best, &bit)?;
+        route.pack(best.seed)?;
+        for product in [ecp5::BITSTREAM, ecp5::SVF] {
+            copy_into(&self.folder.join(product), self.home)?;
+        }
+        let manifest = self.manifest(&commit, best)?;
         let path = self.home.join("manifest.toml");
         let text = toml::to_string(&manifest)
             .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?;
         fs::write(&path, text).map_err(at(&path))?;
         println!(
             "\n  {} of seed {}, {}",
-            bit.display(),
+            self.home.join(ecp5::BITSTREAM).display(),
             best.seed,
             path.display()
         );
@@ -158,9 +160,8 @@ impl Build<'_> {
         let constraints = self.synthesise(&told.git_commit)?;
         let route = self.route(&constraints);
         let routed = route.one(told.seed)?;
-        let bit = self.folder.join("postern.bit");
-        route.pack(told.seed, &bit, &self.folder.join("postern.svf"))?;
-        let made = self.manifest(&told.git_commit, &routed, &bit)?;
+        route.pack(told.seed)?;
+        let made = self.manifest(&told.git_commit, &routed)?;
         if made != told {
             return Err(Failure::Check(format!(
                 "built again, it is another bitstream.\n  manifest: {told:?}\n  now:      {made:?}"
@@ -170,8 +171,8 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Verilog and netlist in the folder. Returns the constraint files.
-    fn synthesise(&self, commit: &str) -> Result<Vec<PathBuf>> {
+    /// Verilog, netlist and constraints in the folder. Returns the names of the constraint files.
+    fn synthesise(&self, commit: &str) -> Result<Vec<String>> {
         let time = time_of(commit)?;
         verilog::emit_board(
             self.name,
@@ -184,13 +185,13 @@ impl Build<'_> {
         let folder = self.home.join("constraints");
         let mut files = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            files.push(entry.map_err(at(&folder))?.path());
+            files.push(copy_into(&entry.map_err(at(&folder))?.path(), self.folder)?);
         }
         files.sort();
         Ok(files)
     }
 
-    fn route<'b>(&'b self, constraints: &'b [PathBuf]) -> Route<'b> {
+    fn route<'b>(&'b self, constraints: &'b [String]) -> Route<'b> {
         Route {
             folder: self.folder,
             board: self.board,
@@ -198,8 +199,8 @@ impl Build<'_> {
         }
     }
 
-    fn manifest(&self, commit: &str, routed: &Routed, bit: &Path) -> Result<Manifest> {
-        let sum = capture(command("sha256sum").arg(bit))?;
+    fn manifest(&self, commit: &str, routed: &Routed) -> Result<Manifest> {
+        let sum = capture(command("sha256sum").arg(self.folder.join(ecp5::BITSTREAM)))?;
         let tables = [
             ("acl", layout::table::ACL_SLOTS),
             ("destination", layout::table::DESTINATIONS),

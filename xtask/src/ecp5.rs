@@ -11,7 +11,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::pool;
-use crate::process::{Failure, Result, at, capture, command, output, root, run};
+use crate::process::{Failure, Result, at, capture, command, copy_into, output, root, run};
 use crate::requirements::{find_program, venv_program};
 
 /// What the mapping to LUTs takes for the way from one LUT to the next.
@@ -68,6 +68,10 @@ pub type Cells = BTreeMap<String, String>;
 
 /// What yosys writes and nextpnr reads, in a folder.
 const NETLIST: &str = "netlist.json";
+
+/// What ecppack writes: what is flashed, and the same for a JTAG player.
+pub const BITSTREAM: &str = "postern.bit";
+pub const SVF: &str = "postern.svf";
 
 /// The programs of the flow.
 const PROGRAMS: [&str; 3] = ["yosys", "nextpnr-ecp5", "ecppack"];
@@ -140,11 +144,11 @@ pub fn synthesise(folder: &Path, files: &[&str], top: &str) -> Result<Cells> {
 /// Turns the `netlist.json` of a folder into `flat.v` there: one module in which every cell is what the models in `cells` say
 /// of it, and cells without a model stay.
 pub fn flatten(folder: &Path, top: &str, cells: &Path) -> Result {
+    let models = copy_into(cells, folder)?;
     // Nets are split into bits: a simulator would take two bits of one net that follow each other for a loop.
     let script = format!(
-        "read_json netlist.json; delete =* ={top} %d; read_verilog {}; hierarchy -top {top}; proc; flatten; opt_clean; \
-         splitnets; rename -hide; clean; write_verilog -noattr flat.v",
-        cells.display(),
+        "read_json netlist.json; delete =* ={top} %d; read_verilog {models}; hierarchy -top {top}; proc; flatten; opt_clean; \
+         splitnets; rename -hide; clean; write_verilog -noattr flat.v"
     );
     run(tool("yosys")
         .current_dir(folder)
@@ -283,8 +287,8 @@ impl Routed {
 pub struct Route<'a> {
     pub folder: &'a Path,
     pub board: &'a Board,
-    /// Files of pins and clocks; without any nextpnr chooses pins, and one clock of the board's target is meant.
-    pub constraints: &'a [PathBuf],
+    /// Files of pins and clocks, in the folder; without any nextpnr chooses pins, and one clock of the board's target is meant.
+    pub constraints: &'a [String],
 }
 
 impl Route<'_> {
@@ -327,7 +331,7 @@ impl Route<'_> {
             false => arguments.extend(["--textcfg".into(), config(seed)]),
         }
         for file in self.constraints {
-            arguments.extend(["--lpf".into(), file.display().to_string()]);
+            arguments.extend(["--lpf".into(), file.clone()]);
         }
         // Quiet on our terminal; the log can be followed while it runs.
         let log = format!("route-{seed}.log");
@@ -361,15 +365,13 @@ impl Route<'_> {
         ))
     }
 
-    /// Packs what a seed was routed to: the bitstream and its SVF.
-    pub fn pack(&self, seed: u32, bit: &Path, svf: &Path) -> Result {
+    /// Packs what a seed was routed to: [`BITSTREAM`] and [`SVF`] in the folder.
+    pub fn pack(&self, seed: u32) -> Result {
+        let config = config(seed);
         capture(
             tool("ecppack")
                 .current_dir(self.folder)
-                .arg("--svf")
-                .arg(svf)
-                .arg(config(seed))
-                .arg(bit),
+                .args(["--svf", SVF, &config, BITSTREAM]),
         )?;
         Ok(())
     }

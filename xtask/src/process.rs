@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Output};
 
@@ -131,6 +132,16 @@ pub fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Failure + '_ {
         path: path.to_path_buf(),
         source,
     }
+}
+
+/// Puts a file beside others under its own name, which it returns.
+///
+/// What the WebAssembly build of a tool reads must be in the folder where it runs: other paths it may not see, those below
+/// `/tmp` for one.
+pub fn copy_into(file: &Path, folder: &Path) -> Result<String> {
+    let name = file.file_name().unwrap_or_default();
+    fs::copy(file, folder.join(name)).map_err(at(file))?;
+    Ok(name.to_string_lossy().into_owned())
 }
 
 fn start_failure(command: &Command, source: std::io::Error) -> Failure {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::process::{Failure, Result, at, capture, command, root, run, target};
+use crate::process::{Failure, Result, at, capture, command, copy_into, root, run, target};
 use crate::requirements::{self, MAPPING, SIMULATION, venv_program};
 use crate::verilog;
 
@@ -40,10 +40,10 @@ pub fn prepare(commit: &str, time: &str) -> Result {
         &folder.join("board.v"),
     )?;
     for model in MODELS {
-        copy(&root().join("hdl/tests/support").join(model), &folder)?;
+        copy_into(&root().join("hdl/tests/support").join(model), &folder)?;
     }
     for file in RECIPE {
-        copy(&home.join(file), &folder)?;
+        copy_into(&home.join(file), &folder)?;
     }
     lint(&folder)?;
     println!("    mapping: takes minutes");
@@ -55,12 +55,6 @@ pub fn prepare(commit: &str, time: &str) -> Result {
         "In {}, where Vivado is:\n\n    vivado -mode batch -source build.tcl\n",
         folder.display()
     );
-    Ok(())
-}
-
-fn copy(file: &Path, folder: &Path) -> Result {
-    let name = file.file_name().unwrap_or_default();
-    fs::copy(file, folder.join(name)).map_err(at(file))?;
     Ok(())
 }
 
