@@ -7,8 +7,8 @@
 //! when [`Egress`] of the other port, where it most likely goes, can take a whole one: a port that sends does not keep the
 //! other from receiving.
 //!
-//! `data/keep/last/valid/ready` on either side. Latency two clocks when empty, a beat in two clocks. Each costs one block
-//! RAM, 9 LUT RAMs (16x4) and about 250 LUTs.
+//! `data/keep/last/valid/ready` on either side. Latency two clocks when empty, three of [`Ingress`]; a beat in two clocks.
+//! Each costs one block RAM, 9 LUT RAMs (16x4) and about 250 LUTs, [`Ingress`] a register of a beat besides.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -16,13 +16,15 @@ use rust_hdl_widgets::prelude::*;
 use super::beat::{Narrow, Widen};
 use crate::fifo::BlockFifo;
 
-/// Whether a frame may go to the core. Apart from its `ready`, so that simulators see no loop.
+/// Whether a beat may go to the register before the core. Apart from the rest, so that simulators see no loop.
 #[derive(LogicBlock, Default)]
 pub struct Gate {
     /// There is a beat.
     pub holds: Signal<In, Bit>,
     /// Its frame has begun.
     pub started: Signal<In, Bit>,
+    /// The register of a beat is taken.
+    pub occupied: Signal<In, Bit>,
     /// Last beats that are here.
     pub whole: Signal<In, Bits<10>>,
     /// The other port has something.
@@ -31,18 +33,19 @@ pub struct Gate {
     pub other_room: Signal<In, Bit>,
     /// A beat may go.
     pub open: Signal<Out, Bit>,
-    /// A beat goes if the core takes it.
-    pub offered: Signal<Out, Bit>,
+    /// A beat goes.
+    pub goes: Signal<Out, Bit>,
     may: Signal<Local, Bit>,
 }
 
 impl Logic for Gate {
     #[hdl_gen]
     fn update(&mut self) {
-        self.may.next = self.started.val()
-            | (self.other_room.val() & (self.whole.val().any() | !self.other_waiting.val()));
+        self.may.next = !self.occupied.val()
+            & (self.started.val()
+                | (self.other_room.val() & (self.whole.val().any() | !self.other_waiting.val())));
         self.open.next = self.may.val();
-        self.offered.next = self.may.val() & self.holds.val();
+        self.goes.next = self.may.val() & self.holds.val();
     }
 }
 
@@ -149,8 +152,14 @@ pub struct Ingress {
     pub other_room: Signal<In, Bit>,
     store: Store,
     gate: Gate,
-    /// A beat of this frame has been offered: it stays offered, and the rest follows as it comes.
+    /// A beat of this frame has gone: the rest follows as it comes.
     started: DFF<Bit>,
+    /// The beat that the core is offered. Without it the way from the gate of one port through the arbiter's choice to the
+    /// other port's FIFO is the longest of the board.
+    data: DFF<Bits<64>>,
+    keep: DFF<Bits<8>>,
+    last: DFF<Bit>,
+    occupied: DFF<Bit>,
     /// Last beats in the FIFO.
     whole: DFF<Bits<10>>,
     waits: DFF<Bit>,
@@ -179,6 +188,10 @@ impl Default for Ingress {
             store: Store::default(),
             gate: Gate::default(),
             started: DFF::default(),
+            data: DFF::default(),
+            keep: DFF::default(),
+            last: DFF::default(),
+            occupied: DFF::default(),
             whole: DFF::default(),
             waits: DFF::default(),
             arrives: Signal::default(),
@@ -191,7 +204,9 @@ impl Default for Ingress {
 impl Logic for Ingress {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, started, whole, waits);
+        dff_setup!(
+            self, clock, started, data, keep, last, occupied, whole, waits
+        );
         clock!(self, clock, store);
         self.store.in_data.next = self.in_data.val();
         self.store.in_keep.next = self.in_keep.val();
@@ -202,13 +217,20 @@ impl Logic for Ingress {
 
         self.gate.holds.next = self.store.holds.val();
         self.gate.started.next = self.started.q.val();
+        self.gate.occupied.next = self.occupied.q.val();
         self.gate.whole.next = self.whole.q.val();
         self.gate.other_waiting.next = self.other_waiting.val();
         self.gate.other_room.next = self.other_room.val();
-        self.store.take.next = self.out_ready.val() & self.gate.open.val();
-        self.leaves.next =
-            self.gate.offered.val() & self.out_ready.val() & self.store.out_last.val();
-        self.started.d.next = (self.started.q.val() | self.gate.offered.val()) & !self.leaves.val();
+        self.store.take.next = self.gate.open.val();
+        self.leaves.next = self.gate.goes.val() & self.store.out_last.val();
+        self.started.d.next = (self.started.q.val() | self.gate.goes.val()) & !self.leaves.val();
+        if self.gate.goes.val() {
+            self.data.d.next = self.store.out_data.val();
+            self.keep.d.next = self.store.out_keep.val();
+            self.last.d.next = self.store.out_last.val();
+        }
+        self.occupied.d.next =
+            self.gate.goes.val() | (self.occupied.q.val() & !self.out_ready.val());
         if self.arrives.val() & !self.leaves.val() {
             self.whole.d.next = self.whole.q.val() + self.one.val();
         }
@@ -216,12 +238,12 @@ impl Logic for Ingress {
             self.whole.d.next = self.whole.q.val() - self.one.val();
         }
         // Not a clock without it between two frames: the other port would begin what it has not whole.
-        self.waits.d.next = self.store.some.val() | self.started.q.val();
+        self.waits.d.next = self.store.some.val() | self.started.q.val() | self.occupied.q.val();
         self.waiting.next = self.waits.q.val();
-        self.out_data.next = self.store.out_data.val();
-        self.out_keep.next = self.store.out_keep.val();
-        self.out_last.next = self.store.out_last.val();
-        self.out_valid.next = self.gate.offered.val();
+        self.out_data.next = self.data.q.val();
+        self.out_keep.next = self.keep.q.val();
+        self.out_last.next = self.last.q.val();
+        self.out_valid.next = self.occupied.q.val();
     }
 }
 
