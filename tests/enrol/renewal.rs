@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use host::config;
+use host::config::ast::Config;
 use host::enrol::prove::MachineDoor;
 use host::enrol::{self, Desk as EnrolDesk, Outcome, Wish};
 use host::pki::{Certificate, Date, Settings, Trustpoint};
@@ -16,14 +17,15 @@ use host::punt::Event;
 use host::runtime::clock::Clock;
 use host::runtime::log::Log;
 use host::runtime::renewal::{self, Keeper};
+use host::runtime::serving::Serving;
 use host::store::{Store, file_in};
 use host::tcp::adapter::Setup;
 use host::tcp::{Adapter, Assigned, Duty, Secured};
-use host::tls::keys::{Identity, Renewable};
+use host::tls::PassThrough;
 use host::tls::limits::{Application, Limits, PROFILES};
-use host::tls::proxy::Parts;
 use host::tls::session::Place;
-use host::tls::{PassThrough, Proxy, Trust};
+
+use tempfile::TempDir;
 
 use crate::network::{Endpoint, Wire};
 use crate::peers::{Desk, PATIENCE, Peer};
@@ -62,68 +64,157 @@ fn now() -> Date {
     Date::from(Clock::start().now())
 }
 
-/// A firewall's trustpoint with its first certificate.
-fn enrolled(folder: &Path, port: u16) -> (Settings, Trustpoint) {
-    let text = format!(
-        "crypto ca trustpoint pub\n enrollment protocol est url https://127.0.0.1:{port}\n fqdn cup.example.com\n \
-         keypair k ecdsa 256\n password secret\n auto-enroll 1 regenerate\n"
-    );
-    let (mut all, errors) = Settings::all(&config::parse(&text).config);
-    assert_eq!(errors, []);
-    let settings = all.remove(0);
-    let authority = std::fs::read_to_string(folder.join("ca.pem")).expect("the file");
-    let mut trustpoint = Trustpoint::new("pub");
-    let authority = Certificate::from_text(&authority).expect("a certificate");
-    trustpoint.authenticate(authority).expect("an authority");
-    let open = || Store::open(&folder.join("state"), None);
-    open()
-        .expect("a store")
-        .save(Some(&trustpoint), None)
-        .expect("saved");
-    let desk = EnrolDesk {
-        open: &open,
-        now: &now,
-        door: &MachineDoor,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let wish = Wish::default();
-    let work = enrol::enrol(&desk, &settings, &wish);
-    match runtime
-        .expect("a runtime")
-        .block_on(work)
-        .expect("a certificate")
-    {
-        Outcome::Enrolled(trustpoint) => (settings, *trustpoint),
-        Outcome::Waiting(_) => panic!("the server decides at once"),
+/// A firewall's configuration and state, with the authority of its trustpoint.
+struct Firewall {
+    folder: TempDir,
+    config: Arc<Config>,
+    _authority: Authority,
+}
+
+impl Firewall {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = Authority::start(folder.path());
+        let text = format!(
+            "crypto ca trustpoint pub\n enrollment protocol est url https://127.0.0.1:{}\n fqdn cup.example.com\n \
+             keypair k ecdsa 256\n password secret\n auto-enroll 1 regenerate\n\
+             crypto ca trustpoint peers\n enrollment terminal\n\
+             tls-proxy ent_y_to_x\n server trust-point pub\n client trust-point pub\n",
+            authority.1
+        );
+        Self {
+            folder,
+            config: Arc::new(config::parse(&text).config),
+            _authority: authority,
+        }
+    }
+
+    fn settings(&self) -> Vec<Settings> {
+        let (all, errors) = Settings::all(&self.config);
+        assert_eq!(errors, []);
+        all
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.state(), None).expect("a store")
+    }
+
+    /// The authority of the trustpoint, as PEM.
+    fn authority(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("ca.pem")).expect("the file")
+    }
+
+    /// `crypto ca authenticate`.
+    fn authenticate(&self, name: &str, pem: &str) {
+        let mut trustpoint = Trustpoint::new(name);
+        let authority = Certificate::from_text(pem).expect("a certificate");
+        trustpoint.authenticate(authority).expect("an authority");
+        self.store().save(Some(&trustpoint), None).expect("saved");
+    }
+
+    /// `crypto ca enroll`. Returns the certificate.
+    fn enrol(&self) -> Certificate {
+        let state = self.state();
+        let open = || Store::open(&state, None);
+        let desk = EnrolDesk {
+            open: &open,
+            now: &now,
+            door: &MachineDoor,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let (settings, wish) = (self.settings().remove(0), Wish::default());
+        let work = enrol::enrol(&desk, &settings, &wish);
+        match runtime
+            .expect("a runtime")
+            .block_on(work)
+            .expect("a certificate")
+        {
+            Outcome::Enrolled(trustpoint) => trustpoint.identity.expect("enrolled"),
+            Outcome::Waiting(_) => panic!("the server decides at once"),
+        }
+    }
+
+    fn serving(&self) -> Serving {
+        Serving::load(&self.config, &self.store()).expect("read")
+    }
+
+    /// What keeps its certificates, and the log.
+    fn keep(&self, serving: &Serving) -> (Keeper, Receiver<String>) {
+        let (log, lines) = log();
+        let state = self.state();
+        let keeper = Keeper::start(renewal::Setup {
+            settings: self.settings(),
+            file: file_in(&state),
+            open: Box::new(move || Store::open(&state, None)),
+            door: Box::new(MachineDoor),
+            serving: serving.clone(),
+            log,
+        });
+        (keeper.expect("a thread"), lines)
     }
 }
 
-/// A proxy that shows the trustpoint's certificate to both sides.
-fn proxy(identity: &Identity, trusted: &[&Trustpoint]) -> Arc<Proxy> {
-    let text = "tls-proxy ent_y_to_x\n server trust-point pub\n client trust-point pub\n";
-    let parts = Parts {
-        server: Some(identity.clone()),
-        client: Some(identity.clone()),
-        local: None,
-    };
-    let trust = Trust::new(trusted.iter().copied());
-    let configured = &config::parse(text).config.tls_proxies[0];
-    Proxy::new(configured, parts, trust.into())
-        .expect("a proxy")
-        .into()
+/// The network between two peers, with the proxies in it.
+struct Between {
+    outside: Endpoint,
+    inside: Endpoint,
+    _wire: Wire,
 }
 
-fn adapter(proxy: Arc<Proxy>) -> Adapter {
+impl Between {
+    fn new(serving: &Serving) -> Self {
+        let outside = Endpoint::new(OUTSIDE).expect("a network");
+        let inside = Endpoint::new(INSIDE).expect("a network");
+        let wire = Wire::new(adapter(serving.clone()), [&outside, &inside]).expect("a wire");
+        Self {
+            outside,
+            inside,
+            _wire: wire,
+        }
+    }
+
+    /// A peer that listens.
+    fn server(&self, desk: &Desk) -> Peer {
+        let server = "s_server -quiet -accept 5061 -cert cup.pem -key cup.key -CAfile all.pem -Verify 3 -verify_return_error";
+        let server = desk.openssl(&self.inside, server);
+        let is_listening = || {
+            let output = self
+                .inside
+                .command("ss")
+                .args(["-Htln"])
+                .output()
+                .expect("ss runs");
+            String::from_utf8_lossy(&output.stdout).contains(":5061")
+        };
+        while !is_listening() {
+            std::thread::yield_now();
+        }
+        server
+    }
+
+    /// A peer that dials.
+    fn client(&self, desk: &Desk) -> Peer {
+        let client = "s_client -connect 10.0.0.2:5061 -servername cup.example.com -CAfile all.pem -cert peer.pem -key peer.key -verify_return_error";
+        desk.openssl(&self.outside, client)
+    }
+}
+
+fn adapter(serving: Serving) -> Adapter {
     let place = |interface: &str, address| Place {
         interface: interface.into(),
         address,
     };
     let assign = move |from: SocketAddr, to: SocketAddr| {
+        let proxy = serving.now().ready.get("ent_y_to_x")?.clone();
         Some(Duty::Carry(Assigned {
             tls: Some(Secured {
-                proxy: proxy.clone(),
+                proxy,
                 application: Application::PresenceFederation,
             }),
             dialler: place("outside", from),
@@ -162,74 +253,48 @@ fn shown(client: &mut Peer) -> Certificate {
     Certificate::from_text(&text).expect("a certificate")
 }
 
+/// Waits for a line of the log.
+fn wait_for(lines: &Receiver<String>, text: &str) {
+    let begin = Instant::now();
+    // Certificates are renewed all the time, so there is always another line.
+    let left = || PATIENCE.saturating_sub(begin.elapsed());
+    while !lines.recv_timeout(left()).expect(text).contains(text) {}
+}
+
+const RENEWED: &str = "The certificate of pub is there";
+
 #[test]
 fn a_renewal_is_shown_to_the_next_peer_and_the_session_before_it_goes_on() {
     let desk = Desk::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let authority = Authority::start(folder.path());
-    let (settings, trustpoint) = enrolled(folder.path(), authority.1);
-    let first = trustpoint.identity.clone().expect("enrolled");
+    let firewall = Firewall::new();
+    firewall.authenticate("pub", &firewall.authority());
+    firewall.authenticate("peers", &desk.read("ca.pem"));
+    let first = firewall.enrol();
     // Peers trust both authorities, and so do we.
-    let both = std::fs::read_to_string(folder.path().join("ca.pem")).expect("the file");
-    desk.write("all.pem", &(both + &desk.read("ca.pem")));
-    let mut peers = Trustpoint::new("peers");
-    let known = Certificate::from_text(&desk.read("ca.pem")).expect("a certificate");
-    peers.authenticate(known).expect("an authority");
-
-    let state = folder.path().join("state");
-    let key = Store::open(&state, None).and_then(|store| store.key_of(&trustpoint));
-    let identity = Identity::new(&trustpoint, &key.expect("a key")).expect("an identity");
-    let adapter = adapter(proxy(&identity, &[&trustpoint, &peers]));
-    let outside = Endpoint::new(OUTSIDE).expect("a network");
-    let inside = Endpoint::new(INSIDE).expect("a network");
-    let _wire = Wire::new(adapter, [&outside, &inside]).expect("a wire");
-    let server = "s_server -quiet -accept 5061 -cert cup.pem -key cup.key -CAfile all.pem -Verify 3 -verify_return_error";
-    let mut server = desk.openssl(&inside, server);
-    let is_listening = || {
-        let output = inside
-            .command("ss")
-            .args(["-Htln"])
-            .output()
-            .expect("ss runs");
-        String::from_utf8_lossy(&output.stdout).contains(":5061")
-    };
-    while !is_listening() {
-        std::thread::yield_now();
-    }
-    let client = "s_client -connect 10.0.0.2:5061 -servername cup.example.com -CAfile all.pem -cert peer.pem -key peer.key -verify_return_error";
-    let mut before = desk.openssl(&outside, client);
+    desk.write("all.pem", &(firewall.authority() + &desk.read("ca.pem")));
+    let serving = firewall.serving();
+    let between = Between::new(&serving);
+    let mut server = between.server(&desk);
+    let mut before = between.client(&desk);
     assert_eq!(shown(&mut before), first);
     before.say("before");
     assert_eq!(server.line(), "before");
 
-    let (log, lines) = log();
-    let open = {
-        let state = state.clone();
-        move || Store::open(&state, None)
-    };
-    let keeper = Keeper::start(renewal::Setup {
-        settings: vec![settings],
-        open: Box::new(open),
-        file: file_in(&state),
-        door: Box::new(MachineDoor),
-        renewable: Renewable {
-            identities: vec![identity.clone()],
-            ..Renewable::default()
-        },
-        log,
-    });
-    let keeper = keeper.expect("a thread");
-    let renewed = |line: String| line.contains("The certificate of pub is there");
-    while !renewed(lines.recv_timeout(PATIENCE).expect("a renewal")) {}
+    let (keeper, lines) = firewall.keep(&serving);
+    wait_for(&lines, RENEWED);
     let begin = Instant::now();
-    while identity.shows(&first) {
+    let shows_first = || {
+        let mut identities = serving.now().renewable.identities.clone().into_iter();
+        identities.any(|identity| identity.shows(&first))
+    };
+    while shows_first() {
         assert!(begin.elapsed() < PATIENCE, "the proxies were not told");
         std::thread::yield_now();
     }
     before.say("still here");
     assert_eq!(server.line(), "still here", "the session goes on");
     drop(before);
-    let mut after = desk.openssl(&outside, client);
+    let mut after = between.client(&desk);
     let next = shown(&mut after);
     assert_ne!(next, first);
     assert_ne!(
@@ -239,13 +304,39 @@ fn a_renewal_is_shown_to_the_next_peer_and_the_session_before_it_goes_on() {
     after.say("after");
     assert_eq!(server.line(), "after");
     // At the latest when the one after it is there, nothing needs the first key any more.
-    while !renewed(lines.recv_timeout(PATIENCE).expect("a renewal")) {}
+    wait_for(&lines, RENEWED);
     drop(keeper);
-    let store = Store::open(&state, None).expect("whole");
+    let store = firewall.store();
     let stored = store.trustpoint("pub").expect("whole");
     store.key_of(&stored).expect("its key");
     assert!(
         store.key("k").expect("read").is_none(),
         "the first key is gone"
     );
+}
+
+#[test]
+fn a_proxy_serves_once_its_trustpoint_is_enrolled_and_peers_are_trusted_once_their_authority_is_known()
+ {
+    let desk = Desk::new();
+    let firewall = Firewall::new();
+    let serving = firewall.serving();
+    assert_eq!(
+        serving.now().faults,
+        ["tls-proxy ent_y_to_x: trustpoint pub is not enrolled"]
+    );
+    let (keeper, lines) = firewall.keep(&serving);
+    desk.write("all.pem", &(firewall.authority() + &desk.read("ca.pem")));
+    let between = Between::new(&serving);
+    let mut server = between.server(&desk);
+
+    firewall.authenticate("pub", &firewall.authority());
+    firewall.authenticate("peers", &desk.read("ca.pem"));
+    firewall.enrol();
+    wait_for(&lines, "tls-proxy ent_y_to_x: serves from now on");
+    let mut client = between.client(&desk);
+    shown(&mut client);
+    client.say("at last");
+    assert_eq!(server.line(), "at last");
+    drop(keeper);
 }

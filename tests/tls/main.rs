@@ -59,13 +59,14 @@ impl Scene {
         let ledger = Arc::new(Ledger::default());
         let (proxy, identity) = proxy(&desk, &settings, &ledger);
         let told = log.clone();
+        let mut own = Some(match settings.ladder.contains(&Method::Ocsp) {
+            true => vec![Own { identity, settings }],
+            false => Vec::new(),
+        });
         let answers = Answers::start(answers::Setup {
             ledger,
             clock: Clock::start(),
-            own: match settings.ladder.contains(&Method::Ocsp) {
-                true => vec![Own { identity, settings }],
-                false => Vec::new(),
-            },
+            own: Box::new(move || own.take()),
             log: Box::new(move |event| {
                 // Nobody reads the last lines.
                 let _ = told.send(event.to_string());

@@ -24,8 +24,8 @@ use crate::runtime::clock::{self, Clock};
 use crate::runtime::door::CardDoor;
 use crate::runtime::live::{Live, Tables};
 use crate::runtime::renewal::{Keeper, Setup};
+use crate::runtime::serving::Serving;
 use crate::runtime::{self, link, log, questions};
-use crate::tls::keys::Renewable;
 use crate::tls::limits::{Limits, PROFILES, Profile};
 use crate::vfio::address::Address;
 use crate::vfio::child::{Engine, Wiring};
@@ -85,7 +85,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     // Before anything is started: a signal that comes early must not leave a half-loaded card.
     let stop = stop_signal()?;
-    serve(arguments, limits, clock, config, Arc::new(model), &stop)?;
+    serve(
+        arguments,
+        limits,
+        clock,
+        Arc::new(config),
+        Arc::new(model),
+        &stop,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,7 +100,7 @@ fn serve(
     arguments: &Arguments,
     limits: Limits,
     clock: Clock,
-    config: Config,
+    config: Arc<Config>,
     model: Arc<Model>,
     stop: &UnixStream,
 ) -> Result<(), runtime::Error> {
@@ -124,7 +131,7 @@ fn serve(
     // Dropped last: the card sees its client leave before it is ended.
     let (device, _child) = arguments.nic.open(&wiring)?;
     let overview = proxies.as_ref().map(|link| link.overview().clone());
-    let renewable = overview.as_ref().map(|own| own.renewable.clone());
+    let serving = overview.as_ref().map(|own| own.serving.clone());
     let stand = proxies.as_ref().map(|link| link.stand().clone());
     let names = arguments.dry_run.iter();
     let dry: Vec<ClassId> = names.flat_map(|name| model.sip_classes(name)).collect();
@@ -154,10 +161,10 @@ fn serve(
         // Nobody will ask for it.
         None => Box::new(MachineDoor),
     };
-    let keeper = keep_certificates(arguments, &config, door, renewable.unwrap_or_default());
+    let keeper = keep_certificates(arguments, &config, door, serving.unwrap_or_default());
     let keeper = keeper.map_err(runtime::Error::Wait)?;
     let desk = Desk {
-        config: Arc::new(config),
+        config,
         model,
         image: Arc::new(image),
         slow_path: live.shared(),
@@ -187,7 +194,7 @@ fn keep_certificates(
     arguments: &Arguments,
     config: &Config,
     door: Box<dyn Door>,
-    renewable: Renewable,
+    serving: Serving,
 ) -> std::io::Result<Option<Keeper>> {
     let (settings, _) = Settings::all(config);
     if settings.is_empty() {
@@ -199,7 +206,7 @@ fn keep_certificates(
         file: place.file(),
         open: Box::new(move || place.open()),
         door,
-        renewable,
+        serving,
         log: Arc::new(log::to_stderr),
     };
     Keeper::start(setup).map(Some)

@@ -75,7 +75,7 @@ impl Desk {
             }
             Question::TlsProxies => {
                 let overview = self.overview()?;
-                let proxies = overview.proxies.clone();
+                let proxies = overview.proxies();
                 let tell = move |sessions: &mut _| show::tls::proxies(format, &proxies, sessions);
                 Ok(overview.sessions.ask(tell).await?)
             }

@@ -27,7 +27,7 @@ use crate::tcp::adapter::Ask;
 use crate::tls::keys::Identity;
 
 /// One of our certificates, and how a responder is asked about it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Own {
     /// The certificate, as it is shown.
     pub identity: Identity,
@@ -38,14 +38,17 @@ pub struct Own {
 /// Takes lists that are new.
 pub type Keep = Box<dyn FnMut(&Question, &List, Date) + Send>;
 
+/// Gives our certificates that are shown with what a responder says of them, when those are others than before.
+pub type Changed = Box<dyn FnMut() -> Option<Vec<Own>> + Send>;
+
 /// What the thread begins with.
 pub struct Setup {
     /// What is known.
     pub ledger: Arc<Ledger>,
     /// The time.
     pub clock: Clock,
-    /// Certificates that are shown with what a responder says of them.
-    pub own: Vec<Own>,
+    /// Asked at the start and from time to time.
+    pub own: Changed,
     /// The log.
     pub log: Box<dyn FnMut(&Event) + Send>,
     /// Takes lists that are new, to be there after a restart.
@@ -68,15 +71,8 @@ impl Answers {
             .enable_all()
             .build()?;
         let desk = Desk {
-            own: setup
-                .own
-                .into_iter()
-                .map(|own| Kept {
-                    own,
-                    due: Duration::ZERO,
-                    asked: None,
-                })
-                .collect(),
+            changed: setup.own,
+            own: Vec::new(),
             ledger: setup.ledger,
             clock: setup.clock,
             log: setup.log,
@@ -119,6 +115,7 @@ impl Drop for Answers {
 
 /// What the thread holds.
 struct Desk {
+    changed: Changed,
     own: Vec<Kept>,
     ledger: Arc<Ledger>,
     clock: Clock,
@@ -149,10 +146,12 @@ impl Desk {
     async fn run(mut self, mut questions: UnboundedReceiver<Wanted>) {
         let mut fetching = JoinSet::new();
         loop {
+            self.look_for_others();
             self.refresh(&mut fetching);
             let due = self.own.iter().map(|kept| kept.due).min();
-            // In between it is seen whether one was renewed.
-            let due = due.map(|due| due.saturating_sub(self.clock.now()).min(AGAIN));
+            let due = due.map(|due| due.saturating_sub(self.clock.now()));
+            // In between it is seen whether one was renewed, or is new.
+            let rest = due.map_or(AGAIN, |due| due.min(AGAIN));
             tokio::select! {
                 wanted = questions.recv() => match wanted {
                     Some((question, answered)) => {
@@ -165,7 +164,7 @@ impl Desk {
                         self.take(&question, answer);
                     }
                 }
-                () = sleep(due.unwrap_or_default()), if due.is_some() => {}
+                () = sleep(rest) => {}
             }
         }
     }
@@ -202,6 +201,23 @@ impl Desk {
                 Waiting::Own(at, asked) => self.staple(at, &asked, &learnt),
             }
         }
+    }
+
+    /// Takes those of our certificates that are shown now.
+    fn look_for_others(&mut self) {
+        let Some(own) = (self.changed)() else {
+            return;
+        };
+        // An answer that is on its way is about one of those before.
+        for waiting in self.waiting.values_mut() {
+            waiting.retain(|one| matches!(one, Waiting::Session(_)));
+        }
+        let kept = |own| Kept {
+            own,
+            due: Duration::ZERO,
+            asked: None,
+        };
+        self.own = own.into_iter().map(kept).collect();
     }
 
     /// Asks about those of our certificates whose time has come.

@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::answers::{self, Answers};
 use super::clock::Clock;
 use super::log::Log;
-use super::proxies::Proxies;
+use super::serving::Serving;
 use super::streams::{Desk, SipStream, SkinnyStream};
 use super::{Shared, lock};
 use crate::config::ast::Config;
@@ -31,7 +31,6 @@ use crate::sip::Timeouts;
 use crate::store::{self, Store};
 use crate::tcp::adapter::{self, Answer, Setup};
 use crate::tcp::{Adapter, Assigned, Duty, Secured};
-use crate::tls::keys::Renewable;
 use crate::tls::limits::{self, Application, Limits};
 use crate::tls::session::Place;
 use crate::wire::Tuple;
@@ -55,7 +54,7 @@ pub enum Error {
 
 /// Makes the proxies' network, unless no class inspects and no trustpoint proves names at ports of ours. `limits` are those of the licence. What keeps a proxy from serving is told by `complain`.
 pub fn start(
-    config: &Config,
+    config: &Arc<Config>,
     model: &Arc<Model>,
     store: impl Fn() -> Result<Store, store::Error> + Send + 'static,
     mut limits: Limits,
@@ -74,11 +73,11 @@ pub fn start(
     if inspected().next().is_none() && !proves {
         return Ok(None);
     }
-    let mut proxies = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
-        true => Proxies::load(config, &store()?)?,
-        false => Proxies::default(),
+    let serving = match inspected().any(|inspect| inspect.tls_proxy.is_some()) {
+        true => Serving::load(config, &store()?)?,
+        false => Serving::default(),
     };
-    for fault in &proxies.faults {
+    for fault in &serving.now().faults {
         complain(&format!("{fault}; its connections are reset"));
     }
     if let Some(wanted) = &config.tls_proxy_limit {
@@ -90,13 +89,11 @@ pub fn start(
             "descriptors suffice for {most} of {wanted} TLS proxy sessions; raise the limit of open files (systemd: LimitNOFILE=)"
         ));
     }
-    let shown_proxies = shown(model, &proxies);
-    let renewable = proxies.renewable.clone();
     let told = log.clone();
     let answers = Answers::start(answers::Setup {
-        ledger: Arc::clone(&proxies.ledger),
+        ledger: Arc::clone(&serving.now().ledger),
         clock,
-        own: std::mem::take(&mut proxies.stapled),
+        own: serving.stapled(),
         log: Box::new(move |event| told(event)),
         // A list that is not kept is fetched again: that is all that is lost.
         keep: Box::new(move |question, list, now| {
@@ -108,7 +105,7 @@ pub fn start(
     let conns = Conns::default();
     let known = conns.clone();
     let stand = Stand::default();
-    let shown = stand.clone();
+    let (shown, led) = (stand.clone(), serving.clone());
     let told = log.clone();
     let assign = move |dialler: SocketAddr, dialled: SocketAddr| {
         let conn = match lock(&known.0).get(&(dialler, dialled)).cloned()? {
@@ -117,7 +114,7 @@ pub fn start(
         };
         let tls = match &conn.proxy {
             Some(name) => Some(Secured {
-                proxy: proxies.ready.get(name)?.clone(),
+                proxy: led.now().ready.get(name)?.clone(),
                 application: conn.application(),
             }),
             None => None,
@@ -146,8 +143,8 @@ pub fn start(
     })?;
     let overview = Overview {
         sessions: adapter.asker(),
-        proxies: shown_proxies,
-        renewable,
+        classes: classes(model),
+        serving,
     };
     Ok(Some(Link {
         adapter,
@@ -170,11 +167,11 @@ fn raise_descriptors() -> u64 {
     limit.maximum.unwrap_or(u64::MAX)
 }
 
-/// The proxies that serve, with the classes that lead to them.
-fn shown(model: &Model, proxies: &Proxies) -> Vec<Named> {
+/// Names of proxies, with the classes that lead to them.
+fn classes(model: &Model) -> Vec<(String, String)> {
     let lead = model.classes.iter().filter_map(|class| {
         let proxy = class.inspect.as_ref()?.tls_proxy.as_ref()?;
-        Some((proxies.ready.get(proxy)?.clone(), class.name.clone()))
+        Some((proxy.clone(), class.name.clone()))
     });
     lead.collect()
 }
@@ -235,10 +232,21 @@ pub struct Link {
 pub struct Overview {
     /// Asks about the sessions.
     pub sessions: adapter::Asker,
-    /// The proxies that serve, with the classes that lead to them.
-    pub proxies: Vec<Named>,
-    /// What they have of trustpoints.
-    pub renewable: Renewable,
+    /// The proxies.
+    pub serving: Serving,
+    /// Names of proxies, with the classes that lead to them.
+    classes: Vec<(String, String)>,
+}
+
+impl Overview {
+    /// The proxies that serve now, with the classes that lead to them.
+    pub fn proxies(&self) -> Vec<Named> {
+        let proxies = self.serving.now();
+        let named = |(proxy, class): &(String, String)| {
+            Some((proxies.ready.get(proxy)?.clone(), class.clone()))
+        };
+        self.classes.iter().filter_map(named).collect()
+    }
 }
 
 impl Link {

@@ -7,6 +7,8 @@
 mod effects;
 /// TLS proxies, from the configuration and the store.
 pub mod proxies;
+/// The same, followed while the firewall runs.
+pub mod serving;
 /// Whoever asks about certificates.
 pub mod answers;
 /// The way from a running card to them and back.

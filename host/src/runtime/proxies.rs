@@ -48,13 +48,22 @@ enum Fault {
 impl Proxies {
     /// Reads what the configuration names. All trustpoints that are configured are trusted, and no others.
     pub fn load(config: &Config, store: &Store) -> Result<Self, store::Error> {
+        Self::knowing(Arc::new(store.ledger()?), config, store)
+    }
+
+    /// The same, where revocations are known already.
+    pub(super) fn knowing(
+        ledger: Arc<Ledger>,
+        config: &Config,
+        store: &Store,
+    ) -> Result<Self, store::Error> {
         let (settings, _) = Settings::all(config);
         let mut trustpoints = BTreeMap::new();
         for own in &settings {
             trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
         }
         let mut proxies = Self {
-            ledger: Arc::new(store.ledger()?),
+            ledger,
             ..Self::default()
         };
         let revocation = |name: &str| revocation_of(&settings, name).cloned();

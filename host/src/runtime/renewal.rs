@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 use super::log::Log;
+use super::serving::{Change, Serving};
 use crate::enrol::prove::Door;
 use crate::enrol::{self, Desk, Outcome, Wish};
 use crate::pki::enrol::schedule::{self, Attempts, Task};
@@ -35,8 +36,8 @@ pub struct Setup {
     pub file: PathBuf,
     /// Where authorities find proofs.
     pub door: Box<dyn Door>,
-    /// What the proxies have.
-    pub renewable: Renewable,
+    /// The proxies.
+    pub serving: Serving,
     /// Takes what happened.
     pub log: Log,
 }
@@ -137,17 +138,22 @@ impl Keeping {
         }
     }
 
-    /// Reads the store: hands new certificates over, drops what is not needed any more. Returns what is due first.
+    /// Reads the store: has proxies made of what is new, hands new certificates over, drops what is not needed any more. Returns what is due first.
     fn look(&mut self) -> Result<Option<(String, Task)>, store::Error> {
         let now = now();
         let store = (self.setup.open)()?;
         let mut first: Option<(String, Task)> = None;
+        for change in self.setup.serving.follow(&store)? {
+            (self.setup.log)(&told(change));
+        }
+        let proxies = self.setup.serving.now();
+        let renewable = &proxies.renewable;
         for settings in &self.setup.settings {
             let mut trustpoint = store.trustpoint(&settings.name)?;
             let known = self.known.entry(settings.name.clone()).or_default();
             known.notice(&trustpoint);
-            hand_over(&self.setup.renewable, &store, &trustpoint)?;
-            settle(&self.setup.renewable, &store, &mut trustpoint, now)?;
+            hand_over(renewable, &store, &trustpoint)?;
+            settle(renewable, &store, &mut trustpoint, now)?;
             let identity = trustpoint.identity.as_ref();
             let warned =
                 identity.and_then(|own| schedule::warning(&settings.name, own, now, known.told));
@@ -329,6 +335,16 @@ fn settle(
         store.change(Some(trustpoint), None, needless.as_deref())?;
     }
     Ok(())
+}
+
+/// What an operator reads of a proxy.
+fn told(change: Change) -> Event {
+    match change {
+        Change::Serves(proxy) => {
+            event(6, 717_056, format!("tls-proxy {proxy}: serves from now on"))
+        }
+        Change::Fault(fault) => event(3, 717_057, format!("{fault}; its connections are reset")),
+    }
 }
 
 fn event(severity: u8, id: u32, text: String) -> Event {

@@ -133,7 +133,7 @@ impl Proxy {
     }
 
     /// What is trusted.
-    pub(super) fn trust(&self) -> &Trust {
+    pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
 
