@@ -4,12 +4,15 @@
 //! are made of that file.
 
 use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::chart;
 use crate::ecp5::Board;
+use crate::pool;
 use crate::process::{Failure, Result, at, capture, command, root, target};
 use crate::requirements::{self, SYNTHESIS};
 use crate::synth::Built;
@@ -67,42 +70,67 @@ impl Measured {
     }
 }
 
-/// Builds sizes one after the other, and writes table and plot after each.
+/// Builds sizes, as many at once as there are cores, and writes table and plot after each.
 pub fn sizes(options: &Options) -> Result {
     let docs = root().join("docs");
     fs::create_dir_all(&docs).map_err(at(&docs))?;
     let path = docs.join("sizes.json");
-    let mut all: Vec<Measured> = match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text)
-            .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?,
-        Err(_) => Vec::new(),
-    };
+    let kept = Kept::read(&path)?;
     if options.draw {
-        return draw(&all);
+        return draw(&kept.all);
     }
     requirements::ensure(&[SYNTHESIS])?;
-    for size in SIZES {
-        if options.only.is_some_and(|only| only != size) {
-            continue;
-        }
-        let measured = measure(size)?;
-        all.retain(|one| (one.width, one.pages) != size);
-        all.push(measured);
-        all.sort_by_key(|one| (one.width, one.pages));
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|error| Failure::Check(error.to_string()))?;
-        fs::write(&path, text + "\n").map_err(at(&path))?;
-        draw(&all)?;
-    }
-    Ok(())
+    let is_wanted = |size: &Size| options.only.is_none_or(|only| only == *size);
+    let wanted: Vec<Size> = SIZES.into_iter().filter(is_wanted).collect();
+    let (kept, printing) = (Mutex::new(kept), Mutex::new(()));
+    let build = |size: &Size| {
+        let measured = measure(*size, &printing)?;
+        held(&kept).take(measured)
+    };
+    pool::each(&wanted, build).into_iter().collect()
 }
 
-fn measure((width, pages): Size) -> Result<Measured> {
-    println!("\nStreams of {width} bits, {pages} pages of access list");
+/// What was measured, now and before.
+struct Kept<'a> {
+    path: &'a Path,
+    all: Vec<Measured>,
+}
+
+impl<'a> Kept<'a> {
+    fn read(path: &'a Path) -> Result<Self> {
+        let all = match fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?,
+            Err(_) => Vec::new(),
+        };
+        Ok(Self { path, all })
+    }
+
+    fn take(&mut self, measured: Measured) -> Result {
+        let size = (measured.width, measured.pages);
+        self.all.retain(|one| (one.width, one.pages) != size);
+        self.all.push(measured);
+        self.all.sort_by_key(|one| (one.width, one.pages));
+        let text = serde_json::to_string_pretty(&self.all)
+            .map_err(|error| Failure::Check(error.to_string()))?;
+        fs::write(self.path, text + "\n").map_err(at(self.path))?;
+        draw(&self.all)
+    }
+}
+
+fn held<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Builds one. All print their Verilog with one program in one place, each with its own: one at a time.
+fn measure((width, pages): Size, printing: &Mutex<()>) -> Result<Measured> {
+    println!("  streams of {width} bits, {pages} pages of access list");
     let board = Board::read(DEVICE)?;
     let folder = target().join("sizes").join(format!("{width}-{pages}"));
     fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let printer = held(printing);
     let text = verilog::emit_size(&folder.join("circuit.v"), width, pages)?;
+    drop(printer);
     let built = Built::new(&board, &folder, "postern", &text, 1)?;
     let commit = capture(command("git").args(["rev-parse", "--short=8", "HEAD"]))?;
     Ok(Measured {
