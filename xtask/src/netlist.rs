@@ -19,6 +19,8 @@ const TOP: &str = "postern";
 const CELLS: &str = "hdl/tests/support/ecp5_cells.v";
 /// What block RAM does.
 const BLOCK_RAM: &str = "hdl/tests/support/ecp5_ram.v";
+/// What `cargo xtask test` builds with.
+const WITH: [&str; 3] = ["--workspace", "--features", "verilator"];
 
 /// What to judge, and for how long.
 #[derive(Args)]
@@ -54,6 +56,10 @@ pub fn netlist(options: &Options) -> Result {
         let circuit = Circuit::new("card")?;
         verilog::emit_card(&circuit.source())?;
         let flat = circuit.flat()?;
+        // The tests start it as a program of its own, which they do not build.
+        run(cargo(["build", "--bin", "postern-card", "--test", "cases"])
+            .args(WITH)
+            .env("POSTERN_RTL_VERILOG", &flat))?;
         run(judge(&["--test", "cases"]).env("POSTERN_RTL_VERILOG", &flat))?;
     }
     if wanted("board") {
@@ -70,9 +76,7 @@ pub fn netlist(options: &Options) -> Result {
 /// The tests as `cargo xtask test` builds them.
 fn judge(tests: &[&str]) -> std::process::Command {
     let mut command = cargo(["nextest", "run", "--profile", "fuzz"]);
-    command
-        .args(["--workspace", "--features", "verilator"])
-        .args(tests);
+    command.args(WITH).args(tests);
     command
 }
 
