@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use etherparse::PacketBuilder;
-use host::config::{self, ast::Config};
+use host::config;
 use host::flow::Leg;
 use host::pki::{Certificate, Key, Trustpoint};
 use host::policy::model::ClassId;
@@ -82,7 +82,7 @@ fn fill(store: &Store, certificates: &Certificates) {
 
 /// What the process does.
 pub fn serve(folder: &Path) {
-    let config: Config = config::parse(CONFIG).config;
+    let config = Arc::new(config::parse(CONFIG).config);
     let model = Arc::new(policy::lower(&config).0);
     let state = folder.to_path_buf();
     let link = link::start(

@@ -215,6 +215,17 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_that_is_kept_is_of_its_board_and_every_clock_is_met() {
+        let kept = include_str!("../../bitstreams/versa-ecp5/manifest.toml");
+        let manifest = Manifest::parse(kept).expect("a manifest");
+        assert_eq!(manifest.board, "versa-ecp5");
+        assert_eq!(manifest.clocks.len(), 3);
+        for clock in &manifest.clocks {
+            assert!(clock.fmax_mhz >= clock.constraint_mhz, "{clock:?}");
+        }
+    }
+
+    #[test]
     fn refusals_name_both_sides() {
         let right = Manifest::parse(&text()).expect("a manifest");
         let said = |manifest: &Manifest, board: &str, byte: u8| {
