@@ -24,6 +24,7 @@ use host::policy;
 use host::runtime::clock::Clock;
 use host::runtime::proxies::Proxies;
 use host::runtime::renewal::{Keeper, Setup};
+use host::runtime::serving::Serving;
 use host::store::{Store, file_in};
 use peers::{Conversation, Desk, Peers};
 use tempfile::TempDir;
@@ -134,15 +135,16 @@ fn hot_swap(criterion: &mut Criterion) {
         .save(Some(&trustpoint), Some(&desk.own_key("own")))
         .expect("saved");
     let text = "crypto ca trustpoint tp\n enrollment terminal\ntls-proxy p\n server trust-point tp\n client trust-point tp\n";
-    let parsed = config::parse(text);
-    let proxies = Proxies::load(&parsed.config, &open(&folder)).expect("read");
+    let config = Arc::new(config::parse(text).config);
+    let serving = Serving::load(&config, &open(&folder)).expect("read");
+    let proxies = serving.now();
     let directory = folder.path().to_owned();
     let _keeper = Keeper::start(Setup {
-        settings: Settings::all(&parsed.config).0,
+        settings: Settings::all(&config).0,
         file: file_in(folder.path()),
         open: Box::new(move || Store::open(&directory, None)),
         door: Box::new(MachineDoor),
-        renewable: proxies.renewable.clone(),
+        serving,
         log: Arc::new(|event| println!("{event}")),
     })
     .expect("a thread");
