@@ -64,14 +64,14 @@ fn enrolled(text: &str) -> TempDir {
     folder
 }
 
-fn start(text: &str, folder: &TempDir) -> Proxies {
+fn start(text: &str, folder: &TempDir) -> Serving {
     let parsed = config::parse(text);
     assert!(!parsed.has_errors());
     std::hint::black_box(policy::lower(&parsed.config));
     let store = Store::open(folder.path(), None).expect("a store");
-    let proxies = Proxies::load(&parsed.config, &store).expect("read");
-    assert_eq!(proxies.ready.len(), TRUSTPOINTS / 2);
-    proxies
+    let serving = Serving::load(&Arc::new(parsed.config), &store).expect("read");
+    assert_eq!(serving.now().ready.len(), TRUSTPOINTS / 2);
+    serving
 }
 
 fn start_up(criterion: &mut Criterion) {

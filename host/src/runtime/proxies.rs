@@ -45,42 +45,51 @@ enum Fault {
     Pki { proxy: String, source: pki::Error },
 }
 
-impl Proxies {
-    /// Reads what the configuration names. All trustpoints that are configured are trusted, and no others.
-    pub fn load(config: &Config, store: &Store) -> Result<Self, store::Error> {
-        Self::knowing(Arc::new(store.ledger()?), config, store)
-    }
+/// The trustpoints of a configuration, with what the store has of each: read once for all who want to know.
+#[derive(Debug)]
+pub(super) struct Trustpoints<'a> {
+    pub settings: &'a [Settings],
+    /// By name.
+    pub held: BTreeMap<&'a str, Trustpoint>,
+}
 
-    /// The same, where revocations are known already.
-    pub(super) fn knowing(
+impl<'a> Trustpoints<'a> {
+    pub fn read(settings: &'a [Settings], store: &Store) -> Result<Self, store::Error> {
+        let mut held = BTreeMap::new();
+        for own in settings {
+            held.insert(own.name.as_str(), store.trustpoint(&own.name)?);
+        }
+        Ok(Self { settings, held })
+    }
+}
+
+impl Proxies {
+    /// Those of a configuration. All trustpoints that are configured are trusted, and no others.
+    pub(super) fn new(
         ledger: Arc<Ledger>,
         config: &Config,
+        trustpoints: &Trustpoints<'_>,
         store: &Store,
-    ) -> Result<Self, store::Error> {
-        let (settings, _) = Settings::all(config);
-        let mut trustpoints = BTreeMap::new();
-        for own in &settings {
-            trustpoints.insert(own.name.clone(), store.trustpoint(&own.name)?);
-        }
+    ) -> Self {
         let mut proxies = Self {
             ledger,
             ..Self::default()
         };
-        let revocation = |name: &str| revocation_of(&settings, name).cloned();
+        let Trustpoints { settings, held } = trustpoints;
+        let revocation = |name: &str| revocation_of(settings, name).cloned();
         let is_judge = |own: &&Settings| !own.is_for_others;
         let judges = settings.iter().filter(is_judge);
-        let trust = Trust::new(judges.filter_map(|own| trustpoints.get(&own.name)));
+        let trust = Trust::new(judges.filter_map(|own| held.get(own.name.as_str())));
         let trust = Arc::new(trust.checking(Arc::clone(&proxies.ledger), revocation));
         for configured in &config.tls_proxies {
             let shelf = Shelf {
                 proxy: &configured.name.node,
-                settings: &settings,
-                trustpoints: &trustpoints,
+                trustpoints,
                 store,
             };
             match shelf.proxy(configured, &trust) {
                 Ok((proxy, renewable)) => {
-                    proxies.stapled.extend(own(proxy.identity(), &settings));
+                    proxies.stapled.extend(own(proxy.identity(), settings));
                     let all = &mut proxies.renewable;
                     all.identities.extend(renewable.identities);
                     all.issuers.extend(renewable.issuers);
@@ -89,7 +98,7 @@ impl Proxies {
                 Err(fault) => proxies.faults.push(fault.to_string()),
             }
         }
-        Ok(proxies)
+        proxies
     }
 }
 
@@ -110,8 +119,7 @@ fn own(identity: &Identity, settings: &[Settings]) -> Option<Own> {
 /// Where the parts of one proxy are looked for.
 struct Shelf<'a> {
     proxy: &'a str,
-    settings: &'a [Settings],
-    trustpoints: &'a BTreeMap<String, Trustpoint>,
+    trustpoints: &'a Trustpoints<'a>,
     store: &'a Store,
 }
 
@@ -153,7 +161,7 @@ impl Shelf<'_> {
         };
         let trustpoint = self.enrolled(&name.node)?;
         let may_sign = |own: &&Settings| own.name == name.node && own.may_sign_local;
-        if !self.settings.iter().any(|own| may_sign(&own)) {
+        if !self.trustpoints.settings.iter().any(|own| may_sign(&own)) {
             return Err(self.of_pki(pki::Error::State {
                 trustpoint: name.node.clone(),
                 reason: "it may not sign local certificates: enter `proxy-ldc-issuer`".into(),
@@ -180,6 +188,7 @@ impl Shelf<'_> {
 
     fn enrolled(&self, name: &str) -> Result<&Trustpoint, Fault> {
         self.trustpoints
+            .held
             .get(name)
             .filter(|trustpoint| trustpoint.identity.is_some())
             .ok_or_else(|| self.not_enrolled(name))
@@ -254,7 +263,10 @@ tls-proxy wrong
                 .expect("a certificate");
             store.save(Some(&trustpoint), Some(&key)).expect("saved");
         }
-        let load = || Proxies::load(&parsed.config, &store).expect("loaded");
+        let load = || {
+            let trustpoints = Trustpoints::read(&settings, &store).expect("read");
+            Proxies::new(Arc::default(), &parsed.config, &trustpoints, &store)
+        };
         let nothing = "tls-proxy nothing: enter `server trust-point`: without one there is nothing to show to whoever dials";
         let wrong = "tls-proxy wrong: trustpoint cup_proxy: it may not sign local certificates: enter `proxy-ldc-issuer`";
         assert_eq!(

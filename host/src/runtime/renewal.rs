@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 use super::log::Log;
+use super::proxies::Trustpoints;
 use super::serving::{Change, Serving};
 use crate::enrol::prove::Door;
 use crate::enrol::{self, Desk, Outcome, Wish};
@@ -143,13 +144,17 @@ impl Keeping {
         let now = now();
         let store = (self.setup.open)()?;
         let mut first: Option<(String, Task)> = None;
-        for change in self.setup.serving.follow(&store)? {
+        let mut trustpoints = Trustpoints::read(&self.setup.settings, &store)?;
+        for change in self.setup.serving.follow(&trustpoints, &store)? {
             (self.setup.log)(&told(change));
         }
         let proxies = self.setup.serving.now();
         let renewable = &proxies.renewable;
-        for settings in &self.setup.settings {
-            let mut trustpoint = store.trustpoint(&settings.name)?;
+        for settings in trustpoints.settings {
+            // Each was read above; names of trustpoints are unique.
+            let Some(mut trustpoint) = trustpoints.held.remove(settings.name.as_str()) else {
+                continue;
+            };
             let known = self.known.entry(settings.name.clone()).or_default();
             known.notice(&trustpoint);
             hand_over(renewable, &store, &trustpoint)?;

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::answers::Changed;
 use super::lock;
-use super::proxies::Proxies;
+use super::proxies::{Proxies, Trustpoints};
 use crate::config::ast::Config;
 use crate::pki::Settings;
 use crate::store::{self, Store};
@@ -43,9 +43,12 @@ pub enum Change {
 impl Serving {
     /// The proxies of a configuration.
     pub fn load(config: &Arc<Config>, store: &Store) -> Result<Self, store::Error> {
+        let (settings, _) = Settings::all(config);
+        let trustpoints = Trustpoints::read(&settings, store)?;
+        let ledger = Arc::new(store.ledger()?);
         let loaded = Loaded {
-            basis: Basis::of(config, store)?,
-            proxies: Arc::new(Proxies::load(config, store)?),
+            basis: Basis::of(config, &trustpoints, store)?,
+            proxies: Arc::new(Proxies::new(ledger, config, &trustpoints, store)),
         };
         Ok(Self(Arc::new(Inner {
             config: Arc::clone(config),
@@ -73,50 +76,61 @@ impl Serving {
     }
 
     /// Makes the proxies anew, if the store has not what they were made of.
-    pub fn follow(&self, store: &Store) -> Result<Vec<Change>, store::Error> {
+    pub(super) fn follow(
+        &self,
+        trustpoints: &Trustpoints<'_>,
+        store: &Store,
+    ) -> Result<Vec<Change>, store::Error> {
         let config = &self.0.config;
-        let basis = Basis::of(config, store)?;
-        let before = self.now();
-        if lock(&self.0.now).basis == basis {
-            return Ok(Vec::new());
-        }
+        let basis = Basis::of(config, trustpoints, store)?;
+        let before = {
+            let now = lock(&self.0.now);
+            if now.basis == basis {
+                return Ok(Vec::new());
+            }
+            Arc::clone(&now.proxies)
+        };
+        // Not under the lock: connections are led to the proxies from before until the new ones are there.
         let ledger = Arc::clone(&before.ledger);
-        let proxies = Arc::new(Proxies::knowing(ledger, config, store)?);
-        let serves = proxies.ready.keys();
-        let new = serves.filter(|name| !before.ready.contains_key(*name));
-        let faults = proxies.faults.iter();
-        let worse = faults.filter(|fault| !before.faults.contains(fault));
-        let changes = new
-            .cloned()
-            .map(Change::Serves)
-            .chain(worse.cloned().map(Change::Fault))
-            .collect();
+        let proxies = Arc::new(Proxies::new(ledger, config, trustpoints, store));
+        let changes = changes(&before, &proxies);
         *lock(&self.0.now) = Loaded { basis, proxies };
         Ok(changes)
     }
 }
 
-/// What proxies are made of, so that a change is seen; in the order of the configuration.
+/// What an operator should know of proxies that were made anew.
+fn changes(before: &Proxies, after: &Proxies) -> Vec<Change> {
+    let serves = after.ready.keys();
+    let new = serves.filter(|name| !before.ready.contains_key(*name));
+    let faults = after.faults.iter();
+    let worse = faults.filter(|fault| !before.faults.contains(fault));
+    let new = new.cloned().map(Change::Serves);
+    new.chain(worse.cloned().map(Change::Fault)).collect()
+}
+
+/// What proxies are made of, so that a change is seen.
 #[derive(Debug, Default, PartialEq)]
 struct Basis {
-    /// Who is trusted, and whether there is a certificate to show: which one is for renewals.
+    /// Who is trusted, and whether there is a certificate to show: which one is for renewals. By name.
     trustpoints: Vec<(Option<CertificateDer<'static>>, bool)>,
-    /// Whether the key that a proxy names is there.
+    /// Whether the key that a proxy names is there, in the order of the configuration.
     keys: Vec<bool>,
 }
 
 impl Basis {
-    fn of(config: &Config, store: &Store) -> Result<Self, store::Error> {
+    fn of(
+        config: &Config,
+        trustpoints: &Trustpoints<'_>,
+        store: &Store,
+    ) -> Result<Self, store::Error> {
         let mut basis = Self::default();
         if config.tls_proxies.is_empty() {
             return Ok(basis);
         }
-        for settings in Settings::all(config).0 {
-            let trustpoint = store.trustpoint(&settings.name)?;
-            let authority = trustpoint.authority.map(|own| own.der);
-            basis
-                .trustpoints
-                .push((authority, trustpoint.identity.is_some()));
+        for held in trustpoints.held.values() {
+            let authority = held.authority.as_ref().map(|own| own.der.clone());
+            basis.trustpoints.push((authority, held.identity.is_some()));
         }
         let proxies = config.tls_proxies.iter();
         for label in proxies.filter_map(|proxy| proxy.client_ldc_key_pair.as_ref()) {
@@ -186,7 +200,10 @@ tls-proxy phones
         }
 
         fn follow(&self) -> Vec<Change> {
-            self.serving.follow(&self.store).expect("read")
+            let trustpoints = Trustpoints::read(&self.settings, &self.store).expect("read");
+            self.serving
+                .follow(&trustpoints, &self.store)
+                .expect("read")
         }
     }
 
