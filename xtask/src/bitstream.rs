@@ -136,7 +136,8 @@ impl Build<'_> {
         let text = fs::read_to_string(&path).map_err(at(&path))?;
         let told: Manifest = toml::from_str(&text)
             .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?;
-        let sources = ["hdl", "xtask/src/ecp5.rs", "bitstreams"];
+        let recipe = format!("bitstreams/{}", self.name);
+        let sources = ["hdl", "xtask/src/ecp5.rs", &recipe];
         let changed = git(&[
             &["diff", "--name-only", &told.git_commit, "--"],
             &sources[..],
