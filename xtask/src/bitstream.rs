@@ -136,8 +136,8 @@ impl Build<'_> {
         let text = fs::read_to_string(&path).map_err(at(&path))?;
         let told: Manifest = toml::from_str(&text)
             .map_err(|error| Failure::Check(format!("{}: {error}", path.display())))?;
-        let recipe = format!("bitstreams/{}", self.name);
-        let sources = ["hdl", "xtask/src/ecp5.rs", &recipe];
+        let home = self.home.to_string_lossy();
+        let sources = ["hdl", "xtask/src/ecp5.rs", &home];
         let changed = git(&[
             &["diff", "--name-only", &told.git_commit, "--"],
             &sources[..],
