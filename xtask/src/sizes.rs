@@ -1,7 +1,7 @@
 //! What the core costs, and how fast it is, with other widths of its streams and other sizes of its access list.
 //!
-//! A size takes half an hour and more, so each is kept in `docs/sizes.json` when it is done; `docs/sizes.md` and `docs/sizes.svg`
-//! are made of that file.
+//! A size takes half an hour and more, the largest two hours, so each is kept in `docs/sizes.json` when it is done; `docs/sizes.md`
+//! and `docs/sizes.svg` are made of that file.
 
 use std::fs;
 use std::path::Path;
