@@ -250,15 +250,13 @@ impl<'a> Cursor<'a> {
         Ok(Spanned::new(self.source.slice(span).to_owned(), span))
     }
 
-    /// All words that are left, at least one.
+    /// All words that are left, at least one, each as it stands: with its quotes.
     pub fn take_words(&mut self, expected: &'static str) -> Taken<Spanned<Vec<String>>> {
         let mut ahead = self.clone();
         let span = ahead.take_text(expected)?.span;
-        let words = self.tokens[self.at..]
-            .iter()
-            .map(|token| token.text.to_owned())
-            .collect();
+        let words = self.source.command(span);
         self.at = self.tokens.len();
+        let words = words.split(' ').map(str::to_owned).collect();
         Ok(Spanned::new(words, span))
     }
 

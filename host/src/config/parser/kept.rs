@@ -59,7 +59,7 @@ pub fn ssl(p: &mut Parser, c: &mut Cursor) -> Taken<Mode> {
 
 fn keep(p: &mut Parser, c: &mut Cursor, keyword: &str) -> Taken<Mode> {
     let words = c.take_words("the rest of the command")?;
-    let rest = p.source.command(words.span);
+    let rest = words.join(" ");
     let command = match keyword {
         "crypto" => format!("crypto {}", spelled_out(&rest, words.span)?),
         keyword => format!("{keyword} {rest}"),

@@ -54,6 +54,20 @@ fn print_uses_full_words_names_and_the_order_of_the_device() {
 }
 
 #[test]
+fn quotes_come_back_from_print_where_words_are_kept_as_they_stand() {
+    let text = "crypto ca trustpoint \"t\"\n!\ntls-proxy x\n server cipher-suite \"a  b\" \"\"\n!\n\
+                policy-map P\n class C\n  inspect odd \"\" \"a\u{b}b\"~\n";
+    let printed = round_trip(text);
+    for line in [
+        "trustpoint \"t\"\n",
+        " server cipher-suite \"a b\" \"\"\n",
+        "  inspect odd \"\" \"a b\"~\n",
+    ] {
+        assert!(printed.contains(line), "{line}\n{printed}");
+    }
+}
+
+#[test]
 fn every_kind_of_line_comes_back_from_print() {
     let text = r#"
 hostname fw
