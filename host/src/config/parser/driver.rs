@@ -85,11 +85,10 @@ impl Parser<'_> {
             return 1;
         }
         let taken = self.read(line, following);
-        let is_paste = taken == 1 && takes_data(&self.source.command(line.span));
-        if is_paste && let Some(index) = self.config.kept.len().checked_sub(1) {
-            return 1 + self.keep_data(index, line.span, following);
+        match self.awaits_data.take() {
+            Some(index) => taken + self.keep_data(index, line.span, &following[taken - 1..]),
+            None => taken,
         }
-        taken
     }
 
     /// Reads a command that may go on in the following lines; returns how many lines it took.

@@ -78,6 +78,7 @@ fn keep(p: &mut Parser, c: &mut Cursor, keyword: &str) -> Taken<Mode> {
         return Ok(Mode::Global);
     }
     let opens_block = BLOCKS.iter().any(|words| command.starts_with(words));
+    let is_paste = takes_data(&command);
     let found = kept.iter().position(|known| known.command.node == command);
     let index = found.unwrap_or_else(|| {
         let command = Spanned::new(command, c.span());
@@ -88,6 +89,7 @@ fn keep(p: &mut Parser, c: &mut Cursor, keyword: &str) -> Taken<Mode> {
         });
         kept.len() - 1
     });
+    p.awaits_data = is_paste.then_some(index);
     Ok(if opens_block {
         Mode::Kept(index)
     } else {

@@ -185,6 +185,8 @@ pub struct Parser<'a> {
     outside_indent: Option<usize>,
     /// The command that opened the current block.
     block: Span,
+    /// Place of the kept command that was just read, if pasted data may follow it.
+    awaits_data: Option<usize>,
     /// Kind and place of every `object-group` in the text.
     group_kinds: HashMap<String, (GroupKind, Span)>,
     /// Explicit line numbers of access lists so far.
@@ -256,6 +258,7 @@ impl<'a> Parser<'a> {
             mode: Mode::Global,
             outside_indent: None,
             block: Span::default(),
+            awaits_data: None,
             group_kinds: HashMap::new(),
             access_list_lines: HashMap::new(),
             index: Index::default(),

@@ -1,6 +1,7 @@
 //! Whole texts through the parser.
 
 use super::parse;
+use crate::config::ast::Kept;
 use crate::config::ast::access_list::{Entry, PortSpec, ProtocolSpec};
 use crate::config::ast::inspect::{InspectVerdict, Parameter};
 use crate::config::ast::mpf::ClassAction;
@@ -354,6 +355,25 @@ fn a_pasted_certificate_is_data_and_not_commands() {
     let chain =
         "crypto ca certificate chain tp\n certificate 01ab\n    30820122 30820123\n  quit\nnames\n";
     assert_eq!(clean(chain).config.kept[0].body.len(), 3);
+}
+
+#[test]
+fn pasted_data_belongs_to_the_command_before_it() {
+    let twice = "crypto ca authenticate a\nMIIB\nquit\ncrypto ca trustpoint b\n enrollment self\n exit\n\
+                 cry ca auth a\nMIIC\nMIID\nquit\n";
+    let kept = clean(twice).config.kept;
+    let lines =
+        |kept: &Kept| -> Vec<String> { kept.body.iter().map(|line| line.node.clone()).collect() };
+    assert_eq!(kept.len(), 2);
+    assert_eq!(lines(&kept[0]), ["MIIC", "MIID"]);
+    assert_eq!(lines(&kept[1]), ["enrollment self"]);
+
+    // Not to one that was kept earlier.
+    let stray =
+        parse("crypto ca trustpoint b\n enrollment self\nnames\ncertificate 01ab\nMIIB\nquit\n");
+    assert_eq!(lines(&stray.config.kept[0]), ["enrollment self"]);
+    assert!(!stray.config.kept[0].is_data);
+    assert!(stray.diagnostics.iter().any(|found| found.code == "W0101"));
 }
 
 #[test]
