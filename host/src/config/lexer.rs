@@ -62,13 +62,17 @@ pub fn lex<'a>(text: &'a str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Line<'a>
 fn lex_line(raw: &str, at: Span) -> Option<Line<'_>> {
     let indent = raw.len() - raw.trim_start().len();
     let mut rest = raw.trim();
-    let before_prompt = rest.len();
-    while let Some(after) = strip_prompt(rest) {
+    let (mut has_prompt, mut has_hash) = (false, false);
+    // In any order, so that what is left never begins with either, and reads the same when it is printed.
+    loop {
+        let after = strip_prompt(rest);
+        let Some(after) = after.or_else(|| rest.strip_prefix('#')) else {
+            break;
+        };
+        has_prompt |= !rest.starts_with('#');
+        has_hash |= rest.starts_with('#');
         rest = after.trim_start();
     }
-    let has_prompt = rest.len() != before_prompt;
-    let has_hash = rest.starts_with('#');
-    rest = rest.trim_start_matches('#').trim_start();
     // A comment mark counts only where a command would begin.
     if rest.is_empty() || rest.starts_with(['!', ':']) {
         return None;
@@ -155,7 +159,7 @@ mod tests {
     #[test]
     fn prompts_hashes_and_comments_are_removed() {
         let text = "! comment\n: saved\nhostname(config)# object network A\nhostname(config-network-object)# host 1.1.1.1\n\
-                    asa/pri/act# conf t\n  #host 2.2.2.2\r\nfw> enable\n\nhostname(config)#\n";
+                    asa/pri/act# conf t\n  #host 2.2.2.2\r\nfw> enable\n\nhostname(config)#\n##fw#names\n";
         assert_eq!(
             texts(text),
             [
@@ -164,6 +168,7 @@ mod tests {
                 vec!["conf", "t"],
                 vec!["host", "2.2.2.2"],
                 vec!["enable"],
+                vec!["names"],
             ]
         );
     }
