@@ -232,10 +232,8 @@ fn cipher_suites(proxy: &TlsProxy, findings: &mut Findings) {
         [&proxy.server_cipher_suites, &proxy.client_cipher_suites];
     // One finding a proxy: it says all there is to say.
     let found = lines.into_iter().flatten().find_map(|suites| {
-        let old = suites.iter().find(|suite| {
-            OLD.iter()
-                .any(|known| known.eq_ignore_ascii_case(suite.as_str()))
-        })?;
+        let mut words = suites.iter().map(|word| word.trim_matches('"'));
+        let old = words.find(|word| OLD.iter().any(|known| known.eq_ignore_ascii_case(word)))?;
         Some((suites.span, old))
     });
     if let Some((span, suite)) = found {

@@ -233,6 +233,8 @@ fn names_in_inspect_maps_and_proxies_must_lead_somewhere() {
     );
     let signs = text.replace(" enrollment self\n", " proxy-ldc-issuer\n");
     assert!(!findings(&signs).iter().any(|(code, _)| *code == "E0403"));
+    let quoted = text.replace("aes128-sha1", "\"aes128-sha1\"");
+    assert!(findings(&quoted).contains(&("W0506", 28)));
 }
 
 #[test]
