@@ -12,6 +12,9 @@
 use layout::desc::{ACE_BITS, LENGTH_BITS};
 use rust_hdl_core::prelude::*;
 
+/// EtherType of a VLAN tag (IEEE 802.1Q).
+pub const VLAN_ETHERTYPE: u64 = 0x8100;
+
 /// Where a frame came from; accompanies every beat from the arbiter to the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, LogicStruct)]
 pub struct Origin {

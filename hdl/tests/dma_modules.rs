@@ -21,18 +21,11 @@ use hdl::record::Origin;
 use hdl::stream::Beat;
 use layout::csr;
 use rust_hdl_core::prelude::*;
-use support::lockstep::Lockstep;
+use support::lockstep::clocked;
 use support::random::{Random, any};
 
 /// Clocks of a test.
 const CLOCKS: usize = 4000;
-
-/// A circuit with a clock.
-macro_rules! clocked {
-    ($uut:ty) => {
-        Lockstep::new(<$uut>::default(), |uut, high| uut.clock.next = high.into())
-    };
-}
 
 /// Random bits for these inputs.
 macro_rules! shake {

@@ -165,7 +165,7 @@ fn the_first_beat_is_out_after_eighteen_clocks() {
 }
 
 #[test]
-fn the_first_byte_is_at_the_pins_after_fifteen_clocks() {
+fn the_first_byte_is_at_the_pins_after_fourteen_clocks() {
     let mut port = Port::new(false);
     let frame = any_frame(&mut Random(52), 64);
     let taken = port.now;
@@ -182,7 +182,7 @@ fn the_first_byte_is_at_the_pins_after_fifteen_clocks() {
         }
     }
     assert_eq!(port.wire.frames, [on_wire(&frame)]);
-    assert_eq!(first.expect("a byte") - taken, 15);
+    assert_eq!(first.expect("a byte") - taken, 14);
 }
 
 #[test]

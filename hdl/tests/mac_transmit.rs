@@ -96,6 +96,21 @@ fn frames_go_out_padded_checked_and_twelve_bytes_apart() {
 }
 
 #[test]
+fn a_frame_starts_with_its_first_beat() {
+    let mut sending = Sending::new(35);
+    let frame = any_frame(&mut sending.random, 300);
+    for beat in beats(&frame) {
+        assert!(sending.clock(Some(beat)));
+        sending.rest(7);
+    }
+    sending.rest(100);
+    assert_eq!(sending.wire.gaps[0], 4, "clocks up to the preamble");
+    assert_eq!(sending.wire.frames, [on_wire(&frame)]);
+    assert_eq!(sending.counted, [1, 0, 0]);
+    sending.compare("mac-transmit-start");
+}
+
+#[test]
 fn minimum_frames_leave_at_the_full_rate() {
     let mut sending = Sending::new(32);
     for _ in 0..12 {

@@ -9,7 +9,7 @@ use hdl::pcie::receive::Receive;
 use hdl::pcie::tlp::{ReadHead, Request, RxBeat, TxHead, WriteHead};
 use hdl::pcie::transmit::Transmit;
 use rust_hdl_core::prelude::*;
-use support::lockstep::Lockstep;
+use support::lockstep::clocked;
 use support::random::{Random, any};
 
 fn any_head(random: &mut Random) -> TxHead {
@@ -24,12 +24,6 @@ fn any_head(random: &mut Random) -> TxHead {
         write: kind == 1,
         interrupt: kind == 2,
     }
-}
-
-macro_rules! clocked {
-    ($uut:ty) => {
-        Lockstep::new(<$uut>::default(), |uut, high| uut.clock.next = high.into())
-    };
 }
 
 #[test]

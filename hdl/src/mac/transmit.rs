@@ -1,9 +1,8 @@
 //! Beats to bytes on the wire: preamble, padding and frame check sequence put on, gap kept.
 //!
-//! Beats wait in a FIFO of 17. A frame starts when two of them are there, or its last: that is time for the third to come,
-//! since preamble and first beat take 16 clocks. Its first byte is at the output 12 clocks after its first beat was
-//! taken, when the second follows at once. One byte a clock, frames twelve clocks apart at least. 403 LUTs,
-//! 19 LUT RAMs of 16 × 4 and 164 flip-flops.
+//! Beats wait in a FIFO of 17. A frame starts when its first is there: preamble and that beat take 16 clocks, in which
+//! the second has time to come. Its first byte is at the output 12 clocks after its first beat was taken. One byte a
+//! clock, frames twelve clocks apart at least. 354 LUTs, 19 LUT RAMs of 16 × 4 and 164 flip-flops.
 //!
 //! * Frames shorter than 60 bytes get zeros up to 60.
 //! * A frame whose last beat has no bytes is *poisoned*: it ends with its check sequence inverted, which is wrong for
@@ -91,7 +90,6 @@ pub struct Transmit {
     follows: Signal<Local, Bits<8>>,
     holds: Signal<Local, Bit>,
     lone_poison: Signal<Local, Bit>,
-    starts: Signal<Local, Bit>,
     broken: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     last_of_beat: Signal<Local, Bit>,
@@ -105,7 +103,6 @@ pub struct Transmit {
     delimiter: Constant<Bits<8>>,
     all_ones: Constant<Bits<32>>,
     behind: Constant<Bits<32>>,
-    nothing: Constant<Bits<5>>,
     no_step: Constant<Bits<4>>,
     next_step: Constant<Bits<4>>,
     preamble_end: Constant<Bits<4>>,
@@ -157,7 +154,6 @@ impl Default for Transmit {
             follows: Signal::default(),
             holds: Signal::default(),
             lone_poison: Signal::default(),
-            starts: Signal::default(),
             broken: Signal::default(),
             ends: Signal::default(),
             last_of_beat: Signal::default(),
@@ -171,7 +167,6 @@ impl Default for Transmit {
             delimiter: Constant::new(0xd5_u64.to_bits()),
             all_ones: Constant::new(0xffff_ffff_u64.to_bits()),
             behind: Constant::new(0xff00_0000_u64.to_bits()),
-            nothing: Constant::new(0_u64.to_bits()),
             no_step: Constant::new(0_u64.to_bits()),
             next_step: Constant::new(1_u64.to_bits()),
             preamble_end: Constant::new(7_u64.to_bits()),
@@ -217,8 +212,6 @@ impl Logic for Transmit {
         self.holds.next = self.beats.out_valid.val();
         self.lone_poison.next =
             self.holds.val() & self.head.val().last & !self.keep.val().get_bit(0);
-        self.starts.next = self.holds.val()
-            & (self.head.val().last | (self.beats.count.val() != self.nothing.val()));
         // Nothing to send in this slot: a beat is missing, or it is poison.
         self.broken.next = !(self.holds.val() & self.keep.val().get_bit(0));
         self.last_of_beat.next = !self.follows.val().get_bit(self.position.q.val().index());
@@ -251,7 +244,7 @@ impl Logic for Transmit {
                 if !self.dropping.q.val() {
                     if self.lone_poison.val() {
                         self.pop.next = true;
-                    } else if self.starts.val() {
+                    } else if self.holds.val() {
                         self.slot.d.next = Slot::Preamble;
                     }
                 }

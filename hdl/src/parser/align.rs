@@ -5,7 +5,7 @@ use layout::table::INTERFACES;
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::record::{Aligned, Origin, Window};
+use crate::record::{Aligned, Origin, VLAN_ETHERTYPE, Window};
 
 /// First stage: finds the tag, aligns 40 bytes at the IPv4 header, compares the interfaces.
 #[derive(LogicBlock)]
@@ -92,7 +92,7 @@ impl Default for Align {
             word: std::array::from_fn(|_| Default::default()),
             four_low: Signal::default(),
             four_high: Signal::default(),
-            vlan_ethertype: Constant::new(0x8100_u64.to_bits()),
+            vlan_ethertype: Constant::new(VLAN_ETHERTYPE.to_bits()),
             l2_bytes: Constant::new(14_u64.to_bits()),
             tagged_l2_bytes: Constant::new(18_u64.to_bits()),
             one_hot: std::array::from_fn(|i| Constant::new((1_u64 << i).to_bits())),

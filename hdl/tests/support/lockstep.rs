@@ -13,6 +13,18 @@ use rust_hdl_core::prelude::*;
 use super::ports::{Port, ports};
 use super::verilog::{print, scratch};
 
+/// [`Lockstep::new`] of a circuit with one clock, called `clock`, as it is by default.
+#[allow(unused_macros, reason = "as for the rest of what tests share")]
+macro_rules! clocked {
+    ($uut:ty) => {
+        $crate::support::lockstep::Lockstep::new(<$uut>::default(), |uut, high| {
+            uut.clock.next = high.into();
+        })
+    };
+}
+#[allow(unused_imports, reason = "as for the rest of what tests share")]
+pub(crate) use clocked;
+
 /// A native simulation that records its ports.
 pub struct Lockstep<U: Block> {
     /// The circuit; set `next` of its inputs, then call [`Lockstep::settle`] or [`Lockstep::tick`].
